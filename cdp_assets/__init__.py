@@ -1,0 +1,1 @@
+"""An open customer data platform as one Dagster asset graph."""

@@ -1,0 +1,1 @@
+"""Activation: planned changes, an outbox, delivery to destinations, receipts."""

@@ -1,0 +1,1 @@
+"""The only modules that import Dagster; one per stage, wiring only."""

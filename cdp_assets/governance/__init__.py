@@ -1,0 +1,1 @@
+"""Consent, and who may be contacted where."""

@@ -1,0 +1,1 @@
+"""What readers use instead of the warehouse: profile documents and a snapshot."""

@@ -1,0 +1,1 @@
+"""Segments: a condition over the profile, and who entered and left."""

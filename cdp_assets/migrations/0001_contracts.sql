@@ -73,22 +73,29 @@ create table identity.node (
     node_id bigint not null,
     object varchar not null,
     feature_hash varchar not null,
+    content_hash varchar not null,
     data_source_id varchar not null,
     first_name varchar,
     first_name_canonical varchar,
+    first_name_forms varchar[],
     middle_name varchar,
     last_name varchar,
     name_suffix varchar,
     full_name varchar,
+    gender varchar,
     birth_date date,
     emails varchar[],
     phones varchar[],
-    address varchar,
-    city varchar,
-    postal_code varchar,
-    country varchar,
+    identifiers varchar[],
+    streets varchar[],
+    cities varchar[],
+    postal_codes varchar[],
+    countries varchar[],
     website_domain varchar,
-    _load_seq bigint
+    as_written struct(
+        first_name varchar, middle_name varchar, last_name varchar,
+        full_name varchar, emails varchar[], streets varchar[], cities varchar[]
+    )
 );
 
 create table identity.evidence (
@@ -140,6 +147,14 @@ create table identity.change (
     run bigint not null
 );
 
+create table identity.shared_identifier (
+    object varchar not null,
+    field varchar not null,
+    value varchar not null,
+    records bigint not null,
+    last_names bigint not null
+);
+
 create table identity.decision (
     decision bigint primary key,
     kind varchar not null,
@@ -161,11 +176,12 @@ create table identity.labelled_pair (
 );
 
 create table identity.run (
-    run bigint primary key,
+    run bigint not null,
     object varchar not null,
     started_at timestamp not null,
     finished_at timestamp,
     as_of timestamp not null,
+    ruleset_version varchar,
     model_version varchar,
     status varchar not null,
     records bigint,
@@ -177,7 +193,8 @@ create table identity.run (
     changed bigint,
     retired bigint,
     gate varchar,
-    note varchar
+    note varchar,
+    primary key (run, object)
 );
 
 create table identity.reconciliation_rule (

@@ -114,6 +114,11 @@ class StreamSpec(Declaration):
         return self.event_time if self.category == "engagement" else self.modified_at
 
     @property
+    def is_arrival_ordered(self) -> bool:
+        """Whether what arrives later counts as newer, having no better to go by."""
+        return self.order_field is None or self.refresh_mode == "full_refresh"
+
+    @property
     def is_system(self) -> bool:
         """Whether we land it ourselves, so that its files ask for no run."""
         return self.source_system == "system"

@@ -1,0 +1,187 @@
+"""One attempt at a batch: ask consent for each change, then call the destination.
+
+Runs in the threads of a delivery. It reads the outbox and never writes it; what came
+of the attempt goes back to the one thread that does.
+"""
+
+import datetime as dt
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cdp_assets.activation.claims import Claim, Waiting
+from cdp_assets.activation.destinations.protocol import (
+    Batch,
+    Change,
+    Destination,
+    Reply,
+)
+from cdp_assets.activation.outbox import as_instant
+from cdp_assets.activation.receipting import Ending
+from cdp_assets.activation.spec import ActivationSpec
+from cdp_assets.governance.consent import ConsentRow, Decision, decide
+
+NO_CONTACT_POINT = "no contact point"
+NOTHING_SENT = "nothing was sent that could be removed"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What came of one attempt at a claim."""
+
+    started_at: dt.datetime
+    withheld: tuple[Ending, ...]
+    replies: tuple[tuple[Waiting, Reply, str | None], ...]
+
+    @property
+    def refusals(self) -> list[Reply]:
+        """The answers that concern the destination and not one change."""
+        return [reply for _, reply, _ in self.replies if reply.outcome == "unavailable"]
+
+
+class Attempter:
+    """Attempts claims from several threads, until the destination is unavailable."""
+
+    def __init__(
+        self,
+        spec: ActivationSpec,
+        destination: Destination,
+        reader: sqlite3.Connection,
+        at: Callable[[], dt.datetime],
+        now: Callable[[], dt.datetime],
+        deadline: dt.datetime,
+    ) -> None:
+        """Prepare; ``at`` is the instant for consent, ``now`` the one of the clock."""
+        self._spec = spec
+        self._destination = destination
+        self._reader = reader
+        self._reading = threading.Lock()
+        self._at = at
+        self._now = now
+        self._deadline = deadline
+        self._unavailable = threading.Event()
+        self._fields = tuple(
+            reader.execute(
+                "select field, data_type from target_field where activation = ? "
+                "order by ordinal",
+                [spec.name],
+            ).fetchall()
+        )
+
+    def start(self) -> None:
+        """Begin another round, whatever the destination said in the last one."""
+        self._unavailable.clear()
+
+    def attempt(self, claim: Claim) -> Attempt | None:
+        """Try to deliver a claim; None if it was not begun."""
+        started_at = self._now()
+        if self._unavailable.is_set() or started_at >= self._deadline:
+            return None
+        withheld: list[Ending] = []
+        allowed: dict[str, tuple[Waiting, str | None]] = {}
+        changes: list[Change] = []
+        for row in claim.rows:
+            with self._reading:
+                decision, payload = self._decide(row)
+            if decision.allowed:
+                allowed[row.idempotency_key] = (row, decision.consent_record)
+                changes.append(self._change(row, payload))
+            else:
+                withheld.append(
+                    Ending(
+                        row.sequence,
+                        "withheld",
+                        decision.reason,
+                        decision.consent_record,
+                    )
+                )
+        answers = self._send(claim.name, changes) if changes else {}
+        return Attempt(
+            started_at,
+            tuple(withheld),
+            tuple(
+                (row, answers.get(key) or Reply(key, "failed", "no answer"), consent)
+                for key, (row, consent) in allowed.items()
+            ),
+        )
+
+    def _send(self, name: str, changes: list[Change]) -> dict[str, Reply]:
+        batch = Batch(name, self._spec.name, self._fields, tuple(changes))
+        try:
+            replies = self._destination.send(batch)
+        except Exception as error:
+            # Whatever a destination raises concerns this batch alone. Its text may
+            # hold what was sent, so only the kind of error is told.
+            kind = type(error).__name__
+            _log.warning("%s: destination raised %s", self._spec.name, kind)
+            replies = [
+                Reply(change.idempotency_key, "failed", kind) for change in changes
+            ]
+        if any(reply.outcome == "unavailable" for reply in replies):
+            self._unavailable.set()
+        return {reply.idempotency_key: reply for reply in replies}
+
+    def _decide(self, row: Waiting) -> tuple[Decision, str]:
+        """May it leave now, and with which payload."""
+        if row.operation == "remove":
+            return self._removal(row)
+        if row.contact_point_value is None:
+            return Decision(False, None, NO_CONTACT_POINT), row.payload
+        rows = self._reader.execute(
+            """
+            select id, purpose, channel, status, source, captured_at, effective_from,
+                effective_to
+            from consent where contact_point_type = ? and contact_point_value = ?
+            """,
+            [row.contact_point_type, row.contact_point_value],
+        ).fetchall()
+        answers = [
+            ConsentRow(
+                *found[:5],  # type: ignore[call-arg]
+                as_instant(found[5]),
+                as_instant(found[6]),
+                as_instant(found[7]),
+            )
+            for found in rows
+        ]
+        decision = decide(answers, self._spec.purpose, self._spec.channel, self._at())
+        return decision, row.payload
+
+    def _removal(self, row: Waiting) -> tuple[Decision, str]:
+        """A removal needs no consent, but something of ours that it removes.
+
+        It names what was sent last. Where the outbox no longer knows the person, the
+        plan is believed.
+        """
+        earlier = self._reader.execute(
+            """
+            select payload, operation <> 'remove' and (
+                    attempts > 0 and state in ('delivered', 'dead', 'dropped')
+                ) as was_sent
+            from outbox
+            where activation = ? and unified_individual_id = ? and sequence < ?
+            order by was_sent desc, sequence desc limit 1
+            """,
+            [self._spec.name, row.unified_individual_id, row.sequence],
+        ).fetchone()
+        if earlier is None:
+            return Decision(True, None, "removal"), row.payload
+        payload, was_sent = earlier
+        if not was_sent:
+            return Decision(False, None, NOTHING_SENT), row.payload
+        return Decision(True, None, "removal"), payload
+
+    def _change(self, row: Waiting, payload: str) -> Change:
+        return Change(
+            row.sequence,
+            row.idempotency_key,
+            self._spec.name,
+            row.unified_individual_id,
+            row.operation,  # type: ignore[arg-type]
+            payload,
+            row.planned_at,
+        )

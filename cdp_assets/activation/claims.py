@@ -1,0 +1,189 @@
+"""Which changes go out next: due, in order per person, and the same batch again.
+
+A claimed change is ``delivering``. Only the holder of the activation's lock claims, so
+whatever it finds in that state on starting was left by a process that died.
+"""
+
+import datetime as dt
+import hashlib
+import sqlite3
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from cdp_assets.activation.outbox import as_text, transaction
+from cdp_assets.activation.receipting import Ending, finish
+
+
+class Waiting(NamedTuple):
+    """A change as it waits in the outbox."""
+
+    sequence: int
+    idempotency_key: str
+    unified_individual_id: str
+    operation: str
+    payload: str
+    planned_at: str
+    contact_point_type: str | None
+    contact_point_value: str | None
+    attempts: int
+    failures: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Changes that go out together."""
+
+    name: str
+    rows: tuple[Waiting, ...]
+
+
+_COLUMNS = ", ".join(Waiting._fields)
+# A later change of a person waits until the earlier one has ended.
+_FIRST_OF_PERSON = """not exists (
+    select 1 from outbox as earlier
+    where earlier.activation = o.activation
+        and earlier.unified_individual_id = o.unified_individual_id
+        and earlier.sequence < o.sequence
+        and earlier.state in ('pending', 'delivering')
+)"""
+
+
+def recover(connection: sqlite3.Connection, activation: str, now: dt.datetime) -> int:
+    """Put back what a killed deliverer had claimed; it may have been acted on.
+
+    Returns:
+        How many changes were put back.
+    """
+    with transaction(connection):
+        connection.execute(
+            """
+            insert into attempt
+            select sequence, attempts + 1, claimed_at, ?, 'interrupted', null
+            from outbox where activation = ? and state = 'delivering'
+            """,
+            [as_text(now), activation],
+        )
+        return connection.execute(
+            """
+            update outbox
+            set state = 'pending', attempts = attempts + 1, next_attempt_at = ''
+            where activation = ? and state = 'delivering'
+            """,
+            [activation],
+        ).rowcount
+
+
+def supersede(
+    connection: sqlite3.Connection, activation: str, destination: str, now: dt.datetime
+) -> int:
+    """End changes that a later one of the same person has overtaken before any try.
+
+    After an outage a message from then would be wrong today: the cart that lay
+    abandoned is bought by now.
+
+    Returns:
+        How many changes ended.
+    """
+    with transaction(connection):
+        rows = connection.execute(
+            """
+            select o.sequence, max(later.sequence) from outbox as o
+            join outbox as later
+                on later.activation = o.activation
+                and later.unified_individual_id = o.unified_individual_id
+                and later.sequence > o.sequence and later.state = 'pending'
+            where o.activation = ? and o.state = 'pending'
+                and o.attempts = 0 and o.batch is null
+            group by o.sequence
+            """,
+            [activation],
+        ).fetchall()
+        for sequence, later in rows:
+            ending = Ending(sequence, "withheld", f"superseded by change {later}")
+            finish(connection, ending, destination, now)
+    return len(rows)
+
+
+def claim(
+    connection: sqlite3.Connection,
+    activation: str,
+    batch_size: int,
+    limit: int,
+    now: dt.datetime,
+) -> list[Claim]:
+    """Claim what is due: batches begun before as they were, then up to ``limit`` new.
+
+    No two claimed changes belong to the same person.
+    """
+    with transaction(connection):
+        again = _due(connection, activation, now, "o.batch is not null", -1)
+        claims = [
+            Claim(name, tuple(Waiting(*row[:-1]) for row in again if row[-1] == name))
+            for name in dict.fromkeys(row[-1] for row in again)
+        ]
+        fresh = [
+            Waiting(*row[:-1])
+            for row in _due(connection, activation, now, "o.batch is null", limit)
+        ]
+        for start in range(0, len(fresh), batch_size):
+            rows = tuple(fresh[start : start + batch_size])
+            claims.append(Claim(_name(rows), rows))
+        connection.executemany(
+            """
+            update outbox set state = 'delivering', claimed_at = ?, batch = ?
+            where sequence = ?
+            """,
+            [
+                # A batch of one needs no name to be the same again.
+                (as_text(now), one.name if batch_size > 1 else None, row.sequence)
+                for one in claims
+                for row in one.rows
+            ],
+        )
+    return claims
+
+
+def release(connection: sqlite3.Connection, one: Claim) -> None:
+    """Give back what was claimed but not tried."""
+    with transaction(connection):
+        connection.executemany(
+            "update outbox set state = 'pending' where sequence = ?",
+            [(row.sequence,) for row in one.rows],
+        )
+
+
+def next_due(connection: sqlite3.Connection, activation: str) -> str | None:
+    """When the next change may go, as the outbox writes instants; None: none waits."""
+    (due,) = connection.execute(
+        f"""
+        select min(o.next_attempt_at) from outbox as o
+        where o.activation = ? and o.state = 'pending' and {_FIRST_OF_PERSON}
+        """,
+        [activation],
+    ).fetchone()
+    return None if due is None else str(due)
+
+
+def _due(
+    connection: sqlite3.Connection,
+    activation: str,
+    now: dt.datetime,
+    condition: str,
+    limit: int,
+) -> list[tuple[Any, ...]]:
+    return connection.execute(
+        f"""
+        select {_COLUMNS}, batch from outbox as o
+        where o.activation = ? and o.state = 'pending' and o.next_attempt_at <= ?
+            and {condition} and {_FIRST_OF_PERSON}
+        order by o.sequence limit ?
+        """,
+        [activation, as_text(now), limit],
+    ).fetchall()
+
+
+def _name(rows: tuple[Waiting, ...]) -> str:
+    """First and last sequence, and a hash of the keys: the same rows, the same name."""
+    keys = "\n".join(row.idempotency_key for row in rows)
+    digest = hashlib.sha256(keys.encode()).hexdigest()[:12]
+    return f"{rows[0].sequence:012d}-{rows[-1].sequence:012d}-{digest}"

@@ -1,0 +1,140 @@
+"""What an operator does about changes that were given up, or a destination that waits.
+
+Listing shows no payload: that is personal data, and ``show`` is asked for it by name.
+"""
+
+import datetime as dt
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cdp_assets.activation.outbox import Outbox, as_text, transaction
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A change in the outbox, without its payload."""
+
+    sequence: int
+    activation: str
+    unified_individual_id: str
+    operation: str
+    state: str
+    attempts: int
+    reason: str | None
+    finished_at: str | None
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """Which dead letters go out again, and which must not, by the change after them."""
+
+    replayed: tuple[int, ...]
+    overtaken: tuple[int, ...]
+
+
+def list_changes(
+    outbox: Outbox, *, state: str = "dead", activation: str | None = None
+) -> list[Listed]:
+    """List changes in ``state``, oldest first."""
+    with outbox.connect() as connection:
+        rows = connection.execute(
+            """
+            select sequence, activation, unified_individual_id, operation, state,
+                attempts, reason, finished_at
+            from outbox where state = ? and coalesce(activation = ?, true)
+            order by sequence
+            """,
+            [state, activation],
+        ).fetchall()
+    return [Listed(*row) for row in rows]
+
+
+def show(outbox: Outbox, sequence: int, *, payload: bool = False) -> dict[str, Any]:
+    """One change with its attempts and receipts; the payload only if asked for.
+
+    Raises:
+        LookupError: There is no such change.
+    """
+    with outbox.connect() as connection:
+        connection.row_factory = sqlite3.Row
+        found = connection.execute(
+            "select * from outbox where sequence = ?", [sequence]
+        ).fetchone()
+        if found is None:
+            raise LookupError(f"the outbox has no change {sequence}")
+        shown = dict(found)
+        content = json.loads(shown.pop("payload"))
+        value = shown.pop("contact_point_value")
+        if payload:
+            shown |= {"contact_point_value": value, "payload": content}
+        for table in ("attempt", "receipt"):
+            shown[f"{table}s"] = [
+                dict(row)
+                for row in connection.execute(
+                    f"select * from {table} where sequence = ? order by 1, 2",
+                    [sequence],
+                )
+            ]
+    return shown
+
+
+def replay(outbox: Outbox, sequences: Sequence[int], now: dt.datetime) -> Replayed:
+    """Let dead letters go out again, under their old keys.
+
+    One whose person had a later change tried already would undo it: it stays dead.
+    """
+    replayed: list[int] = []
+    overtaken: list[int] = []
+    with outbox.connect() as connection, transaction(connection):
+        for sequence in sequences:
+            if _is_overtaken(connection, sequence):
+                overtaken.append(sequence)
+                continue
+            changed = connection.execute(
+                """
+                update outbox
+                set state = 'pending', failures = 0, next_attempt_at = ?, batch = null,
+                    finished_at = null
+                where sequence = ? and state = 'dead'
+                """,
+                [as_text(now), sequence],
+            ).rowcount
+            if changed:
+                replayed.append(sequence)
+    return Replayed(tuple(replayed), tuple(overtaken))
+
+
+def drop(outbox: Outbox, sequences: Sequence[int]) -> int:
+    """Give dead letters up for good; they are not planned again until they change.
+
+    Returns:
+        How many were dead and are dropped now.
+    """
+    with outbox.connect() as connection, transaction(connection):
+        return sum(
+            connection.execute(
+                "update outbox set state = 'dropped' "
+                "where sequence = ? and state = 'dead'",
+                [sequence],
+            ).rowcount
+            for sequence in sequences
+        )
+
+
+def _is_overtaken(connection: sqlite3.Connection, sequence: int) -> bool:
+    return (
+        connection.execute(
+            """
+            select 1 from outbox as o join outbox as later
+                on later.activation = o.activation
+                and later.unified_individual_id = o.unified_individual_id
+                and later.sequence > o.sequence and later.attempts > 0
+            where o.sequence = ? and o.state = 'dead' limit 1
+            """,
+            [sequence],
+        ).fetchone()
+        is not None
+    )

@@ -1,0 +1,1 @@
+"""Destinations: where changes go. One module per kind, behind one protocol."""

@@ -1,0 +1,125 @@
+"""From the warehouse to the outbox: planned changes, and the consent they depend on.
+
+Both are copied in one transaction of the outbox, so that no change can wait there
+without the rows of consent that decide about it. Copying is by sequence and ignores
+keys that the outbox has: after a crash, or with a warehouse restored from a backup, it
+may be repeated.
+"""
+
+import datetime as dt
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from cdp_assets.activation.outbox import Outbox, as_text, last_sequence, transaction
+
+_ROWS_AT_ONCE = 20_000
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """How many changes were new to the outbox, and how many consent rows it has."""
+
+    copied: int
+    consent_rows: int
+
+
+def hand_over(connection: duckdb.DuckDBPyConnection, outbox: Outbox) -> HandOver:
+    """Copy what was planned since, and refresh the consent of all that waits.
+
+    Args:
+        connection: The warehouse; read only.
+        outbox: Where it goes.
+    """
+    with outbox.connect() as target, transaction(target):
+        copied = _copy(connection, target)
+        _copy_fields(connection, target)
+        consent_rows = _refresh_consent(connection, target)
+    return HandOver(copied, consent_rows)
+
+
+def _copy(source: duckdb.DuckDBPyConnection, target: sqlite3.Connection) -> int:
+    before = target.total_changes
+    rows = source.execute(
+        """
+        select sequence, idempotency_key, activation, segment, unified_individual_id,
+            operation, cause, payload::varchar, contact_point_type,
+            contact_point_value, planned_run, planned_at
+        from activation.planned where sequence > ? order by sequence
+        """,
+        [last_sequence(target)],
+    )
+    for batch in _batches(rows):
+        # Due at once: the retry clock is the wall clock, not the run's.
+        target.executemany(
+            """
+            insert or ignore into outbox (
+                sequence, idempotency_key, activation, segment, unified_individual_id,
+                operation, cause, payload, contact_point_type, contact_point_value,
+                planned_run, planned_at, next_attempt_at
+            ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')
+            """,
+            batch,
+        )
+    return target.total_changes - before
+
+
+def _copy_fields(source: duckdb.DuckDBPyConnection, target: sqlite3.Connection) -> None:
+    fields = source.execute("select * from activation.target_field").fetchall()
+    target.execute("delete from target_field")
+    target.executemany("insert into target_field values (?, ?, ?, ?)", fields)
+
+
+def _refresh_consent(
+    source: duckdb.DuckDBPyConnection, target: sqlite3.Connection
+) -> int:
+    """Replace the consent rows by today's, for the contact points that wait."""
+    import pyarrow as pa
+
+    points = target.execute(
+        """
+        select distinct contact_point_type, contact_point_value from outbox
+        where state in ('pending', 'delivering') and contact_point_value is not null
+            and operation <> 'remove'
+        """
+    ).fetchall()
+    target.execute("delete from consent")
+    if not points:
+        return 0
+    types, values = zip(*points, strict=True)
+    source.register("waiting_point", pa.table({"type": types, "value": values}))
+    rows = source.execute(
+        """
+        select c.contact_point_type_id, c.contact_point_value, c.id,
+            c.data_use_purpose_id, c.engagement_channel_type_id, c.consent_status_id,
+            c.consent_captured_source_name, c.consent_captured_date_time,
+            c.effective_from_date, c.effective_to_date
+        from dmo.contact_point_consent as c semi join waiting_point as p
+            on p.type = c.contact_point_type_id and p.value = c.contact_point_value
+        """
+    )
+    count = 0
+    for batch in _batches(rows):
+        target.executemany(
+            "insert into consent values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", batch
+        )
+        count += len(batch)
+    source.unregister("waiting_point")
+    return count
+
+
+def _batches(
+    rows: duckdb.DuckDBPyConnection,
+) -> Iterator[list[tuple[Any, ...]]]:
+    """Rows in pieces that fit in memory, with instants as the outbox keeps them."""
+    while batch := rows.fetchmany(_ROWS_AT_ONCE):
+        yield [
+            tuple(
+                as_text(value) if isinstance(value, dt.datetime) else value
+                for value in row
+            )
+            for row in batch
+        ]

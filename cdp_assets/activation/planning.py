@@ -1,0 +1,150 @@
+"""Which changes each activation owes its destination: only what differs is planned.
+
+What the segment's members should look like at the destination is compared with
+``activation.sent_state``, and the difference is written to ``activation.planned`` in
+the same transaction, so a killed run plans the same changes again, under the same
+keys. A merge needs no rule of its own: the retired id is no member any more and is
+removed, the living one is added or updated.
+
+When a change is planned:
+
+- a person entered: add, even without consent, so that a receipt says why nothing left;
+- the payload or the contact point changed: update (destinations take both as upserts);
+- a person left: remove, if the destination may hold them because of us;
+- consent was withdrawn, or no contact point is left: remove, if it may hold them;
+- consent was given, after a change was withheld or removed for the lack of it: add.
+
+A change that was withheld and still would be is not planned again.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+
+import duckdb
+
+from cdp_assets.activation.comparison import fill_changes
+from cdp_assets.activation.desired import fill_desired
+from cdp_assets.activation.outbox import Outbox, last_sequence
+from cdp_assets.activation.settlement import settle
+from cdp_assets.activation.spec import ActivationSpec
+from cdp_assets.governance.consent import decisions
+from cdp_assets.warehouse import transaction
+
+
+@dataclass(frozen=True)
+class PlanResult:
+    """What was planned, and how many members stay as they are."""
+
+    members: int
+    adds: int
+    updates: int
+    removes: int
+    # Members who would be sent to if they consented, or had a contact point.
+    without_consent: int
+
+    @property
+    def planned(self) -> int:
+        """All changes."""
+        return self.adds + self.updates + self.removes
+
+
+def plan(
+    connection: duckdb.DuckDBPyConnection,
+    spec: ActivationSpec,
+    outbox: Outbox,
+    run: int,
+    as_of: dt.datetime,
+) -> PlanResult:
+    """Plan the changes of one activation; a second call with nothing new plans none.
+
+    Args:
+        connection: The warehouse, open for writing.
+        spec: The activation.
+        outbox: Where earlier changes went; read, not written.
+        run: The run that planned changes name as their cause.
+        as_of: The instant consent is looked at, and the changes' own time (UTC).
+    """
+    with outbox.connect() as copied:
+        sequence = last_sequence(copied)
+    with transaction(connection):
+        settle(connection, outbox)
+        fill_desired(connection, spec)
+        connection.execute(
+            f"""
+            create or replace temp table activation_consent as
+            {decisions("activation_desired")}
+            """,
+            {"purpose": spec.purpose, "channel": spec.channel, "at": as_of},
+        )
+        fill_changes(connection, spec, sequence)
+        _record(connection, spec, run, as_of)
+        result = _result(connection)
+        for name in ("desired", "consent", "change"):
+            connection.execute(f"drop table activation_{name}")
+    return result
+
+
+def _record(
+    connection: duckdb.DuckDBPyConnection,
+    spec: ActivationSpec,
+    run: int,
+    as_of: dt.datetime,
+) -> None:
+    """Write the changes to the plan, and what they make of the sent state."""
+    named = {"activation": spec.name}
+    connection.execute(
+        """
+        insert into activation.planned
+        select sequence, 'msg_' || digest[:32], $activation, $segment,
+            unified_individual_id, operation, cause, content.payload, content.type,
+            content.value, $run, $as_of
+        from activation_change where operation is not null order by sequence
+        """,
+        named | {"segment": spec.segment, "run": run, "as_of": as_of},
+    )
+    # Whoever left without ever having been held starts afresh on coming back.
+    connection.execute(
+        """
+        update activation.sent_state set operation = null, cause = 'left'
+        where activation = $activation and unified_individual_id in (
+            select unified_individual_id from activation_change
+            where cause = 'left' and operation is null
+        )
+        """,
+        named,
+    )
+    connection.execute(
+        """
+        delete from activation.sent_state
+        where activation = $activation and unified_individual_id in (
+            select unified_individual_id from activation_change
+            where operation is not null
+        )
+        """,
+        named,
+    )
+    connection.execute(
+        """
+        insert into activation.sent_state
+        select $activation, unified_individual_id, person_sequence + 1, operation,
+            cause, content.payload, content.payload_hash, content.type, content.value,
+            sequence, 'msg_' || digest[:32], 'pending', null, is_held
+        from activation_change where operation is not null order by sequence
+        """,
+        named,
+    )
+
+
+def _result(connection: duckdb.DuckDBPyConnection) -> PlanResult:
+    row = connection.execute(
+        """
+        select count(*) filter (is_member),
+            count(*) filter (operation = 'add'),
+            count(*) filter (operation = 'update'),
+            count(*) filter (operation = 'remove'),
+            count(*) filter (is_member and not allowed)
+        from activation_change
+        """
+    ).fetchone()
+    assert row is not None  # noqa: S101 - an aggregate yields one row
+    return PlanResult(*row)

@@ -1,0 +1,155 @@
+"""What an activation is: a segment, a destination, a mapping, a channel and a purpose.
+
+Each YAML beside this module is an activation. ``contact`` in its mapping holds the one
+contact point of the channel, the one whose consent is asked at the moment of sending;
+a mapping cannot send another one along.
+"""
+
+from collections.abc import Collection
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pydantic
+
+from cdp_assets.declarations import (
+    Declaration,
+    DeclarationError,
+    identifier,
+    read_declarations,
+)
+from cdp_assets.segments.expression import (
+    Columns,
+    ExpressionError,
+    check_expression,
+    read_expression,
+)
+from cdp_assets.segments.spec import sql_expression
+
+CONTACT = "contact"
+# Columns that every destination gets beside the mapping.
+RESERVED = ("idempotency_key", "operation", "unified_individual_id")
+
+Identifier = Annotated[str, pydantic.AfterValidator(identifier)]
+Sql = Annotated[str, pydantic.AfterValidator(sql_expression)]
+Operation = Literal["add", "update", "remove"]
+
+
+class Retry(Declaration):
+    """When a failed delivery is tried again: exponential back-off with jitter."""
+
+    max_attempts: int = pydantic.Field(default=8, gt=0, le=100)
+    base_seconds: float = pydantic.Field(default=2, gt=0)
+    # Eight attempts from 2 s span about four minutes; a day's outage is bridged by
+    # the runs of that day, because a destination that is down costs no attempts.
+    cap_seconds: float = pydantic.Field(default=3600, gt=0)
+
+
+class FileSpec(Declaration):
+    """Files in a folder, one per batch."""
+
+    kind: Literal["file"]
+    format: Literal["csv", "parquet"]
+    # Under the runtime folder's outgoing/; default: the activation's name.
+    folder: Identifier | None = None
+    rows_per_file: int = pydantic.Field(default=50_000, gt=0)
+
+
+class WebhookSpec(Declaration):
+    """Signed HTTP POSTs after the Standard Webhooks specification."""
+
+    kind: Literal["webhook"]
+    # The names of environment variables, never the values: those are secrets.
+    url_env: Identifier
+    secret_env: Identifier
+    timeout_seconds: float = pydantic.Field(default=15, gt=0, le=120)
+    concurrency: int = pydantic.Field(default=4, gt=0, le=64)
+
+
+class ContactPoint(Declaration):
+    """Where the contact point of a channel is found in schema ``unified``."""
+
+    type: Literal["email", "phone"]
+    table: str
+    column: str
+    usable: str
+
+
+EMAIL = ContactPoint(
+    type="email",
+    table="unified_contact_point_email",
+    column="email_address",
+    usable="not coalesce(is_undeliverable, false)",
+)
+PHONE = ContactPoint(
+    type="phone",
+    table="unified_contact_point_phone",
+    column="formatted_e164_phone_number",
+    usable="formatted_e164_phone_number is not null",
+)
+
+
+class ActivationSpec(Declaration):
+    """One activation: which people's changes go where, as what, and on which ground."""
+
+    name: Identifier
+    label: str
+    description: str
+    owner: str
+    segment: Identifier
+    destination: Annotated[FileSpec | WebhookSpec, pydantic.Field(discriminator="kind")]
+    channel: Literal["email", "sms", "phone"]
+    purpose: Literal["marketing", "service", "analytics"]
+    refresh: Literal["delta"] = "delta"
+    operations: tuple[Operation, ...] = ("add", "update", "remove")
+    mapping: dict[Identifier, Sql] = pydantic.Field(min_length=1)
+    retry: Retry = Retry()
+
+    @pydantic.field_validator("mapping")
+    @classmethod
+    def _names_are_free(cls, mapping: dict[str, str]) -> dict[str, str]:
+        taken = [name for name in mapping if name.lower() in RESERVED]
+        if taken:
+            raise ValueError(
+                f"{taken[0]!r} is sent with every change already; choose another name"
+            )
+        return mapping
+
+    @property
+    def contact_point(self) -> ContactPoint:
+        """The contact point that the channel reaches people at."""
+        return EMAIL if self.channel == "email" else PHONE
+
+
+@cache
+def load_activations(folder: Path | None = None) -> dict[str, ActivationSpec]:
+    """Every declared activation by name, from ``folder`` (default: this package)."""
+    return read_declarations(folder or Path(__file__).parent, ActivationSpec)
+
+
+def check(spec: ActivationSpec, columns: Columns, segments: Collection[str]) -> None:
+    """Check the segment's name, and bind every mapping against empty tables.
+
+    Args:
+        spec: The activation.
+        columns: Per alias its columns, as ``namespace.profile_columns`` reads them.
+        segments: The names of the declared segments.
+
+    Raises:
+        DeclarationError: Names the activation's file, the field and what is wrong.
+    """
+    if spec.segment not in segments:
+        raise DeclarationError(
+            f"{spec.name}.yaml: segment: there is no segment {spec.segment!r}; "
+            f"there are {', '.join(sorted(segments))}"
+        )
+    # A payload that holds the time of the run would change every person in every run.
+    known = {alias: columns[alias] for alias in columns if alias != "run"}
+    known[CONTACT] = {spec.contact_point.column: "varchar"}
+    for field, sql in spec.mapping.items():
+        try:
+            check_expression(read_expression(sql), known)
+        except ExpressionError as error:
+            raise DeclarationError(
+                f"{spec.name}.yaml: mapping.{field}: {error}"
+            ) from None

@@ -1,0 +1,143 @@
+"""Identity resolution as assets: evidence, people, their ids, and how good they are."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import duckdb
+
+from cdp_assets.defs.resources import WarehouseResource
+from cdp_assets.identity.outcome import ObjectOutcome, ResolutionResult
+from cdp_assets.identity.resolve import resolve
+
+GROUP = "identity"
+OWNER = "team:data-platform"
+TABLES = {
+    "match_model": "One row per version of the Splink model: settings and parameters.",
+    "node": "One row per record as matching sees it: folded names, contact points.",
+    "evidence": "One row per pair of records and reason: a rule's name, or a match "
+    "weight with the level of each comparison.",
+    "unified_link_individual": "One row per record of a person, saying which person "
+    "it belongs to, singletons too, and by what kind of evidence.",
+    "unified_link_account": "One row per record of a company, saying which company.",
+    "redirect": "One row per retired id, always one hop to the living.",
+    "change": "One row per person created, changed or retired: what consumers catch "
+    "up from.",
+    "reconciliation_rule": "The ruleset's reconciliation, as the dbt macro reads it.",
+}
+READS = [
+    "individual",
+    "contact_point_email",
+    "contact_point_phone",
+    "contact_point_address",
+    "account",
+]
+LINKS = dg.AssetKey(["identity", "unified_link_individual"])
+
+
+@dg.multi_asset(
+    name="identity_resolution",
+    specs=[
+        dg.AssetSpec(
+            ["identity", table],
+            description=description,
+            group_name=GROUP,
+            kinds={"duckdb", "splink"},
+            owners=[OWNER],
+            tags={"cdp/layer": "identity"},
+            deps=[dg.AssetKey(["dmo", name]) for name in READS]
+            + [dg.AssetKey(["reference", "nickname"])],
+        )
+        for table, description in TABLES.items()
+    ],
+    check_specs=[
+        dg.AssetCheckSpec("gates_are_passed", asset=LINKS, blocking=True),
+        dg.AssetCheckSpec("every_record_is_linked_once", asset=LINKS, blocking=True),
+    ],
+)
+def identity_resolution(
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource
+) -> Iterator[Any]:
+    """Which records are the same person: rules, a Splink model, stable ids, gates."""
+    with warehouse.get_connection("identity resolution") as connection:
+        run = warehouse.run(connection, context.run)
+        result = resolve(
+            connection, run=run.number, as_of=run.as_of, say=context.log.info
+        )
+        rows = {table: _count(connection, table) for table in TABLES}
+        missing, repeated = connection.execute(
+            """
+            select count(*) filter (where links = 0), count(*) filter (where links > 1)
+            from (
+                select count(l.record) as links
+                from dmo.individual as i
+                left join identity.unified_link_individual as l on l.record = i.id
+                group by i.id
+            )
+            """
+        ).fetchone() or (0, 0)
+    figures = _figures(result)
+    for table in TABLES:
+        yield dg.MaterializeResult(
+            asset_key=["identity", table],
+            metadata={"dagster/row_count": rows[table], **figures.get(table, {})},
+        )
+    yield dg.AssetCheckResult(
+        check_name="gates_are_passed",
+        asset_key=LINKS,
+        passed=result.status == "promoted",
+        description="; ".join(str(failure) for failure in result.failures)
+        or "All limits of the ruleset are kept.",
+        metadata={
+            f"{name}: {verdict.gate}": f"{verdict.value:g} (limit {verdict.limit:g})"
+            for name, outcome in result.outcomes.items()
+            for verdict in outcome.verdicts
+        },
+    )
+    yield dg.AssetCheckResult(
+        check_name="every_record_is_linked_once",
+        asset_key=LINKS,
+        passed=missing == repeated == 0,
+        description="No record is lost, or counted as two people.",
+        metadata={"missing": missing, "repeated": repeated},
+    )
+    result.raise_if_held()
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    found = connection.execute(f"select count(*) from identity.{table}").fetchone()
+    return int(found[0]) if found else 0
+
+
+def _figures(result: ResolutionResult) -> dict[str, dict[str, float]]:
+    return {
+        "unified_link_individual": _numbers(result.individual),
+        "unified_link_account": _numbers(result.account),
+        "evidence": {
+            f"seconds_{step.replace(' ', '_')}": round(seconds, 2)
+            for step, seconds in result.seconds.items()
+        },
+        "change": {
+            "created": result.individual.changes.created,
+            "changed": result.individual.changes.changed,
+            "retired": result.individual.changes.retired,
+        },
+    }
+
+
+def _numbers(outcome: ObjectOutcome) -> dict[str, float]:
+    return {
+        "records": outcome.records,
+        "people": outcome.people,
+        "consolidation_rate": round(outcome.consolidation_rate, 4),
+        "largest": outcome.largest,
+        "unmatched_rate": round(outcome.unmatched_rate, 4),
+        "shared_identifiers": outcome.shared_identifiers,
+        "groups_refined": outcome.groups_refined,
+    }
+
+
+@dg.definitions
+def identity_definitions() -> dg.Definitions:
+    """Resolution; its evaluation stands in evaluation.py."""
+    return dg.Definitions(assets=[identity_resolution])

@@ -1,0 +1,67 @@
+"""Progress of a run on a terminal: one line per asset, with its rows and seconds."""
+
+import logging
+import sys
+import time
+
+import dagster as dg
+
+
+class ProgressHandler(logging.Handler):
+    """Prints what a person waiting for the run wants to know, and nothing else."""
+
+    def __init__(self) -> None:
+        """Count seconds from here."""
+        super().__init__()
+        self._started = time.monotonic()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print materialisations, failed checks and failures; skip the rest."""
+        meta = getattr(record, "dagster_meta", {})
+        event = meta.get("dagster_event") if isinstance(meta, dict) else None
+        line = _line(event) if event is not None else _log_line(record)
+        if line:
+            elapsed = time.monotonic() - self._started
+            sys.stdout.write(f"{elapsed:7.1f} s  {line}\n")
+            sys.stdout.flush()
+
+
+def _line(event: dg.DagsterEvent) -> str | None:
+    if event.is_asset_materialization_planned:
+        return None
+    if event.event_type_value == "ASSET_MATERIALIZATION":
+        materialization = event.step_materialization_data.materialization
+        rows = materialization.metadata.get("dagster/row_count")
+        name = "/".join(materialization.asset_key.path)
+        return f"{name:<52}{rows.value:>12,} rows" if rows is not None else name
+    if event.event_type_value == "ASSET_CHECK_EVALUATION":
+        check = event.asset_check_evaluation_data
+        if check.passed:
+            return None
+        name = "/".join(check.asset_key.path)
+        return f"{check.severity.value}: check {check.check_name} of {name} failed"
+    if event.is_failure:
+        return f"FAILED: {event.message}"
+    return None
+
+
+def _log_line(record: logging.LogRecord) -> str | None:
+    if record.levelno >= logging.ERROR:
+        return record.getMessage()
+    return None
+
+
+@dg.logger(None, "One line per asset: its rows, and the seconds since the start.")
+def progress(_: dg.InitLoggerContext) -> logging.Logger:
+    """The logger that ``cdp run`` chooses."""
+    logger = logging.Logger("cdp.progress", level=logging.INFO)
+    logger.addHandler(ProgressHandler())
+    return logger
+
+
+@dg.definitions
+def loggers() -> dg.Definitions:
+    """Dagster's own console logger stays the default; a run may ask for this one."""
+    return dg.Definitions(
+        loggers={"console": dg.colored_console_logger, "progress": progress}
+    )

@@ -1,0 +1,170 @@
+"""Data streams: one source asset per declaration.
+
+When they materialise stands in waves.py; the asset works out what is left to load. So a
+run that fails loses nothing: its files are still unseen when the next run comes.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+
+import dagster as dg
+
+from cdp_assets.defs.resources import WarehouseResource
+from cdp_assets.streams import inbox, landing, quarantine, reference
+from cdp_assets.streams.load import LoadResult, ensure_table, load
+from cdp_assets.streams.spec import StreamSpec, load_streams
+from cdp_assets.warehouse import utc_now
+
+SPECS = load_streams()
+GROUP = "streams"
+OWNER = "team:data-platform"
+
+
+def stream_key(name: str) -> dg.AssetKey:
+    """The asset of a stream is its DLO table."""
+    return dg.AssetKey(["dlo", name])
+
+
+def stream_asset(spec: StreamSpec) -> dg.AssetsDefinition:
+    """Build the source asset of one stream."""
+    key = stream_key(spec.name)
+
+    @dg.asset(
+        key=key,
+        group_name=GROUP,
+        description=_description(spec),
+        kinds={"duckdb", spec.connection.format},
+        owners=[OWNER],
+        tags={"cdp/layer": "dlo", "cdp/category": spec.category},
+        metadata={
+            "source": f"{spec.source_system} {spec.source_object}",
+            "schedule": spec.schedule,
+            "retention_days": spec.retention_days,
+        },
+        freshness_policy=dg.FreshnessPolicy.time_window(
+            fail_window=dt.timedelta(hours=spec.freshness_hours)
+        ),
+        check_specs=[
+            dg.AssetCheckSpec("rows_are_conserved", asset=key, blocking=True),
+            dg.AssetCheckSpec("nothing_is_quarantined", asset=key),
+        ],
+    )
+    def stream(
+        context: dg.AssetExecutionContext, warehouse: WarehouseResource
+    ) -> dg.MaterializeResult:
+        look = inbox.adopt(warehouse.paths, {spec.name: spec})
+        with warehouse.get_connection(f"loading {spec.name}") as connection:
+            ensure_table(connection, spec)
+            files = landing.waiting(connection, warehouse.paths, spec)
+            context.log.info(f"{spec.name}: {len(files)} files to load")
+            loaded = load(connection, spec, files, started_at=utc_now())
+            (rows,) = connection.execute(
+                f"select count(*) from dlo.{spec.name} where not _is_deleted"
+            ).fetchone() or (0,)
+            faults = quarantine.counts(connection, spec.name)
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": rows,
+                "quarantine": dg.MetadataValue.md(_table(faults)),
+                "left_in_inbox": len(look.unsettled),
+                **_numbers(loaded),
+            },
+            check_results=_checks(loaded, faults),
+        )
+
+    return stream
+
+
+def _description(spec: StreamSpec) -> str:
+    parts = [
+        spec.description,
+        f"Authoritative for: {', '.join(spec.authoritative_for) or 'nothing'}.",
+        *(f"Known issue: {issue}" for issue in spec.known_issues),
+    ]
+    return "\n\n".join(parts)
+
+
+def _numbers(loaded: LoadResult) -> dict[str, int]:
+    return {
+        "rows_in": loaded.rows_in,
+        "inserted": loaded.inserted,
+        "updated": loaded.updated,
+        "deleted": loaded.deleted,
+        "unchanged": loaded.unchanged,
+        "superseded": loaded.superseded,
+        "quarantined": loaded.quarantined,
+        "files": loaded.files,
+        "unreadable_files": loaded.unreadable_files,
+    }
+
+
+def _checks(
+    loaded: LoadResult, faults: Sequence[quarantine.Count]
+) -> list[dg.AssetCheckResult]:
+    answered = (
+        loaded.inserted
+        + loaded.updated
+        + loaded.deleted
+        + loaded.unchanged
+        + loaded.superseded
+        + loaded.quarantined
+    )
+    waiting = sum(fault.rows for fault in faults)
+    return [
+        dg.AssetCheckResult(
+            check_name="rows_are_conserved",
+            passed=answered == loaded.rows_in,
+            description="Rows in = inserted + updated + deleted + unchanged + "
+            "superseded + quarantined.",
+            metadata={"rows_in": loaded.rows_in, "answered_for": answered},
+        ),
+        dg.AssetCheckResult(
+            check_name="nothing_is_quarantined",
+            passed=waiting == 0,
+            severity=dg.AssetCheckSeverity.WARN,
+            description="`cdp quarantine list` shows the rows that wait.",
+            metadata={"quarantined_rows": waiting},
+        ),
+    ]
+
+
+def _table(faults: Sequence[quarantine.Count]) -> str:
+    if not faults:
+        return "nothing"
+    lines = ["| field | reason | rows |", "|---|---|---:|"]
+    lines += [f"| {f.field} | {f.reason} | {f.rows} |" for f in faults]
+    return "\n".join(lines)
+
+
+STREAM_ASSETS = [stream_asset(spec) for spec in SPECS.values()]
+
+
+@dg.asset(
+    key=["reference", "phone"],
+    deps=[stream_key(name) for name in reference.STREAMS],
+    group_name=GROUP,
+    kinds={"duckdb", "python"},
+    owners=[OWNER],
+    tags={"cdp/layer": "reference"},
+)
+def phone(warehouse: WarehouseResource) -> dg.MaterializeResult:
+    """Every phone number the sources sent, as E.164 or with the reason why not.
+
+    One row per raw text and country hint; only new pairs are worked out.
+    """
+    with warehouse.get_connection("normalising phone numbers") as connection:
+        for spec in SPECS.values():
+            ensure_table(connection, spec)
+        added = reference.refresh_phones(connection)
+        rows, invalid = connection.execute(
+            "select count(*), count(*) filter (where e164 is null) from reference.phone"
+        ).fetchone() or (0, 0)
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": rows, "added": added, "invalid": invalid}
+    )
+
+
+@dg.definitions
+def stream_definitions() -> dg.Definitions:
+    """The source assets."""
+    return dg.Definitions(assets=[*STREAM_ASSETS, phone])

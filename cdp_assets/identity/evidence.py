@@ -1,0 +1,183 @@
+"""Evidence: why two records may be one person, one row per pair and reason.
+
+    rule   a match rule holds
+    model  the match weight over all attributes, from the lowest weight kept
+    veto   why a pair with evidence is not linked all the same: a fact that
+           contradicts, ``overruled_by_model``, or ``refined_apart``
+
+People are exactly the connected components of the pairs that have a rule, or a model
+weight that links, and no veto.
+"""
+
+from collections.abc import Callable
+
+import duckdb
+
+from cdp_assets.identity.fields import BLOCKING_ONLY, OBJECTS
+from cdp_assets.identity.pairs import PairQuery, query_for
+from cdp_assets.identity.rules import Criterion, ObjectRules
+from cdp_assets.identity.scoring import Scorer
+from cdp_assets.identity.vetoes import stage_vetoes
+
+Say = Callable[[str], None]
+
+
+def pair_queries(object_name: str, rules: ObjectRules) -> dict[str, PairQuery]:
+    """What brings pairs together: the match rules, then the model's blocking keys."""
+    fields = OBJECTS[object_name]
+    queries = {
+        name: query_for(rule.criteria, fields)
+        for name, rule in rules.match_rules.items()
+    }
+    for block in rules.model.blocking if rules.model else []:
+        criteria = [
+            Criterion(field=field, method="exact_normalised") for field in block
+        ]
+        queries[f"blocking {' + '.join(block)}"] = query_for(
+            criteria, fields | BLOCKING_ONLY
+        )
+    return queries
+
+
+def stage_evidence(
+    connection: duckdb.DuckDBPyConnection,
+    object_name: str,
+    rules: ObjectRules,
+    scorer: Scorer | None,
+) -> None:
+    """Build ``staged_evidence`` of one object, and ``staged_score`` of its pairs."""
+    queries = pair_queries(object_name, rules)
+    connection.execute(
+        """
+        create or replace temp table rule_pair (
+            node_l bigint, node_r bigint, rule varchar
+        )
+        """
+    )
+    for name in rules.match_rules:
+        connection.execute(
+            f"insert into rule_pair select *, ? from ({queries[name].pairs()})", [name]
+        )
+    if scorer is None:
+        _create_empty_score(connection)
+    else:
+        union = " union ".join(
+            ["select node_l, node_r from rule_pair"]
+            + [
+                query.pairs()
+                for name, query in queries.items()
+                if name not in rules.match_rules
+            ]
+        )
+        connection.execute(f"create or replace temp table candidate as {union}")
+        scorer.score("candidate", "staged_score")
+    _assemble(connection, object_name, rules, scorer)
+
+
+def _assemble(
+    connection: duckdb.DuckDBPyConnection,
+    object_name: str,
+    rules: ObjectRules,
+    scorer: Scorer | None,
+) -> None:
+    keep = rules.model.keep_weight if rules.model else 0.0
+    version = scorer.model.version if scorer else None
+    connection.execute(
+        """
+        create or replace temp table staged_evidence as
+        select
+            node_l, node_r, 'rule' as kind, rule, score.match_weight, score.levels,
+            $version as model_version, $object as object
+        from rule_pair
+        left join staged_score as score using (node_l, node_r)
+        union all
+        select
+            node_l, node_r, 'model', 'model', match_weight, levels, $version, $object
+        from staged_score
+        where match_weight >= $keep
+        """,
+        {"version": version, "object": object_name, "keep": keep},
+    )
+    connection.execute(
+        """
+        create or replace temp table evidence_pair as
+        select distinct node_l, node_r from staged_evidence
+        """
+    )
+    stage_vetoes(connection, rules.cannot_link, "evidence_pair", "evidence_veto")
+    add_vetoes(connection, "evidence_veto")
+    _overrule(connection, rules)
+
+
+def add_vetoes(connection: duckdb.DuckDBPyConnection, vetoes: str) -> None:
+    """Add the contradictions ``node_l``, ``node_r``, ``fact`` to the evidence."""
+    connection.execute(
+        f"""
+        insert into staged_evidence
+        select
+            veto.node_l, veto.node_r, 'veto', veto.fact, score.match_weight,
+            score.levels, seen.model_version, seen.object
+        from {vetoes} as veto
+        left join staged_score as score using (node_l, node_r)
+        cross join (select any_value(model_version) as model_version,
+            any_value(object) as object from staged_evidence) as seen
+        """
+    )
+
+
+def _overrule(connection: duckdb.DuckDBPyConnection, rules: ObjectRules) -> None:
+    """Veto pairs that only rules hold which the model may overrule, and does."""
+    floors = {
+        name: rule.overruled_below
+        for name, rule in rules.match_rules.items()
+        if rule.overruled_below is not None
+    }
+    if not floors or rules.model is None:
+        return
+    connection.execute(
+        """
+        create or replace temp table overruled as
+        select node_l, node_r, 'overruled_by_model' as fact
+        from staged_evidence
+        where kind in ('rule', 'model')
+        group by node_l, node_r
+        having bool_or(kind = 'rule') and bool_and(case
+            when kind = 'model' then match_weight < $link
+            else match_weight < coalesce($floors[list_position($rules, rule)], -1e9)
+        end)
+        """,
+        {
+            "link": rules.model.link_weight,
+            "rules": list(floors),
+            "floors": list(floors.values()),
+        },
+    )
+    add_vetoes(connection, "overruled")
+
+
+def stage_links(connection: duckdb.DuckDBPyConnection, rules: ObjectRules) -> None:
+    """Build ``link_edge``: the pairs whose evidence links them."""
+    link = rules.model.link_weight if rules.model else 0.0
+    connection.execute(
+        """
+        create or replace temp table link_edge as
+        select
+            node_l, node_r,
+            bool_or(kind = 'rule') as by_rule
+        from staged_evidence
+        group by node_l, node_r
+        having bool_or(kind = 'rule' or (kind = 'model' and match_weight >= $link))
+            and not bool_or(kind = 'veto')
+        """,
+        {"link": link},
+    )
+
+
+def _create_empty_score(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(
+        """
+        create or replace temp table staged_score (
+            node_l bigint, node_r bigint, match_weight double, levels integer[]
+        )
+        """
+    )

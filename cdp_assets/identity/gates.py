@@ -1,0 +1,164 @@
+"""Gates: limits a staged result must keep, or nothing of it is published.
+
+Each is judged before promotion; the limits stand in the ruleset. A first run has
+nothing to be compared with and is exempt from the relative ones.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import duckdb
+
+from cdp_assets.identity.evidence import pair_queries
+from cdp_assets.identity.promotion import Changes
+from cdp_assets.identity.rules import ObjectRules
+from cdp_assets.identity.vetoes import stage_vetoes
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one gate found."""
+
+    gate: str
+    limit: float
+    value: float
+    blame: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the value keeps the limit."""
+        return self.value <= self.limit
+
+    def __str__(self) -> str:
+        """The gate, its limit and the value, as the run's error says them."""
+        blame = f" ({self.blame})" if self.blame else ""
+        return f"{self.gate}: {self.value:g} is above the limit {self.limit:g}{blame}"
+
+
+def pair_gates(
+    connection: duckdb.DuckDBPyConnection, object_name: str, rules: ObjectRules
+) -> list[Verdict]:
+    """Judge how many pairs the rules would make, before they are made."""
+    total, most, blame = 0, 0, ""
+    for name, query in pair_queries(object_name, rules).items():
+        pairs, of_one_value, node = connection.execute(query.largest()).fetchall()[0]
+        total += int(pairs)
+        if of_one_value > most:
+            record = connection.execute(
+                "select record from staged_matchable where node_id = ?", [node]
+            ).fetchall()[0][0]
+            most, blame = int(of_one_value), f"{name}, the value {record} carries"
+    return [
+        Verdict("pairs", rules.gates.pairs, total),
+        Verdict("pairs_of_one_value", rules.gates.pairs_of_one_value, most, blame),
+    ]
+
+
+def result_gates(
+    connection: duckdb.DuckDBPyConnection,
+    object_name: str,
+    rules: ObjectRules,
+    changes: Changes,
+) -> list[Verdict]:
+    """Judge the staged people."""
+    return [
+        _largest(connection, rules),
+        _in_conflict(connection, rules),
+        *_against_last_run(connection, object_name, rules, changes),
+    ]
+
+
+def _largest(connection: duckdb.DuckDBPyConnection, rules: ObjectRules) -> Verdict:
+    row = connection.execute(
+        """
+        select count(*) as records, min(record) from staged_link
+        group by unified_id order by records desc, min(record) limit 1
+        """
+    ).fetchall()
+    records, record = row[0] if row else (0, "")
+    return Verdict(
+        "largest_person", rules.gates.largest_person, records, f"the one with {record}"
+    )
+
+
+def _in_conflict(connection: duckdb.DuckDBPyConnection, rules: ObjectRules) -> Verdict:
+    """The share of people with two records that contradict each other.
+
+    People larger than a gate allows anyway are left out: their pairs grow with the
+    square.
+    """
+    if not rules.cannot_link:
+        return Verdict("share_in_conflict", rules.gates.share_in_conflict, 0)
+    connection.execute(
+        """
+        create or replace temp table person_pair as
+        with member as (
+            select link.unified_id, node_id, count(*) over (partition by unified_id) as n
+            from staged_link as link inner join staged_matchable using (record)
+        )
+        select l.unified_id, l.node_id as node_l, r.node_id as node_r
+        from member as l
+        inner join member as r
+            on l.unified_id = r.unified_id and l.node_id < r.node_id
+        where l.n <= ?
+        """,
+        [rules.gates.largest_person],
+    )
+    stage_vetoes(connection, rules.cannot_link, "person_pair", "person_veto")
+    share, record = connection.execute(
+        """
+        with conflict as (
+            select distinct unified_id from person_pair
+            semi join person_veto using (node_l, node_r)
+        )
+        select
+            (select count(*) from conflict)
+            / greatest((select count(distinct unified_id) from staged_link), 1),
+            (select min(record) from staged_link semi join conflict using (unified_id))
+        """
+    ).fetchall()[0]
+    blame = f"for instance the one with {record}" if record else ""
+    return Verdict("share_in_conflict", rules.gates.share_in_conflict, share, blame)
+
+
+def _against_last_run(
+    connection: duckdb.DuckDBPyConnection,
+    object_name: str,
+    rules: ObjectRules,
+    changes: Changes,
+) -> Iterator[Verdict]:
+    last = connection.execute(
+        """
+        select records, people from identity.run
+        where object = ? and status = 'promoted' order by run desc limit 1
+        """,
+        [object_name],
+    ).fetchall()
+    if not last or not last[0][0]:
+        return
+    before = 1 - last[0][1] / last[0][0]
+    now = connection.execute(
+        """
+        select 1 - count(distinct unified_id) / greatest(count(*), 1) from staged_link
+        """
+    ).fetchall()[0][0]
+    yield Verdict(
+        "consolidation_change",
+        rules.gates.consolidation_change,
+        round(abs(now - before), 4),
+        f"from {before:.3f} to {now:.3f}",
+    )
+    moved = connection.execute(
+        """
+        select count(*) from published as old
+        inner join staged_link as new using (record)
+        where old.unified_id <> new.unified_id
+        """
+    ).fetchall()[0][0]
+    records = connection.execute("select count(*) from published").fetchall()[0][0]
+    yield Verdict(
+        "ids_changed",
+        rules.gates.ids_changed,
+        round(moved / max(records, 1), 4),
+        f"{moved} records would change person, {changes.retired} ids would retire",
+    )

@@ -1,0 +1,132 @@
+"""From criteria to pairs of records, as SQL over ``staged_matchable``.
+
+Equal values are joined, lists value by value; what is fuzzy or blank filters the pairs
+so found. The caller's fields were checked when the ruleset was read.
+"""
+
+from dataclasses import dataclass
+
+from cdp_assets.identity.fields import MatchField
+from cdp_assets.identity.rules import Criterion
+
+# Jaro-Winkler similarity from which two spellings are one name, per level. 0.92 takes
+# one typo in a name of seven letters, 0.85 also Lisa and Liza.
+_SIMILAR = {"fuzzy_low": 0.85, "fuzzy_medium": 0.92, "fuzzy_high": 0.97}
+
+
+@dataclass(frozen=True)
+class PairQuery:
+    """The parts of a self-join that finds pairs."""
+
+    keyed: str
+    keys: list[str]
+    filters: list[str]
+    repeats: bool
+
+    def pairs(self) -> str:
+        """SELECT of the pairs ``node_l``, ``node_r``, each once, the smaller first."""
+        on = " and ".join(f"l.{key} = r.{key}" for key in self.keys)
+        where = "".join(f" and {condition}" for condition in self.filters)
+        return f"""
+            select {"distinct" if self.repeats else ""}
+                l.node_id as node_l, r.node_id as node_r
+            from ({self.keyed}) as l
+            inner join ({self.keyed}) as r
+                on {on} and l.node_id < r.node_id{where}
+        """
+
+    def largest(self) -> str:
+        """SELECT of all pairs, those of the value that makes most, and a node of it."""
+        return f"""
+            select
+                coalesce(sum(records * (records - 1) // 2), 0),
+                coalesce(max(records * (records - 1) // 2), 0),
+                arg_max(node_id, (records, -node_id))
+            from (
+                select count(*) as records, min(node_id) as node_id
+                from ({self.keyed}) group by {", ".join(self.keys)}
+            )
+        """
+
+
+def query_for(criteria: list[Criterion], fields: dict[str, MatchField]) -> PairQuery:
+    """Compile the criteria of one rule, or of one blocking key."""
+    columns, keys, filters, present = ["node_id"], [], [], []
+    repeats = False
+    for number, criterion in enumerate(criteria):
+        field = fields[criterion.field]
+        name = f"k{number}"
+        value = _compared(criterion, field)
+        if criterion.finds_pairs():
+            columns.append(
+                f"unnest({value}) as {name}" if field.many else f"{value} as {name}"
+            )
+            keys.append(name)
+            present.append(
+                f"len({value}) > 0" if field.many else f"{value} is not null"
+            )
+            repeats = repeats or field.many
+        elif criterion.method.startswith("fuzzy"):
+            columns.extend(_fuzzy_columns(criterion, name))
+            filters.append(_fuzzy(criterion, name))
+        else:
+            columns.append(f"{value} as {name}")
+            filters.append(_equal_or_blank(name, many=field.many))
+    keyed = (
+        f"select {', '.join(columns)} from staged_matchable "
+        f"where {' and '.join(present)}"
+    )
+    return PairQuery(keyed, keys, filters, repeats)
+
+
+def _compared(criterion: Criterion, field: MatchField) -> str:
+    """The form of the value that the criterion's method compares."""
+    if criterion.method != "exact" or field.written is None:
+        return field.column
+    if criterion.case_sensitive:
+        return field.written
+    if field.many:
+        return (
+            f"list_distinct(list_transform({field.written}, lambda item: lower(item)))"
+        )
+    return f"lower({field.written})"
+
+
+def _equal_or_blank(name: str, *, many: bool) -> str:
+    if many:
+        return (
+            f"(list_has_any(l.{name}, r.{name}) "
+            f"or (len(l.{name}) = 0 and len(r.{name}) = 0))"
+        )
+    return f"l.{name} is not distinct from r.{name}"
+
+
+def _fuzzy_columns(criterion: Criterion, name: str) -> list[str]:
+    first = criterion.field == "first_name"
+    return [
+        f"{criterion.field} as {name}",
+        f"{'first_name_forms' if first else 'last_name_words'} as {name}_forms",
+        f"{'first_name_canonical' if first else 'last_name'} as {name}_full",
+    ]
+
+
+def _fuzzy(criterion: Criterion, name: str) -> str:
+    """The three levels of fuzzy; each takes what the stricter one takes.
+
+    High: the same but for accents, hyphens and nicknames. Medium: also an initial, one
+    of several given names, and one typo. Low: also names that merely sound alike.
+    """
+    left, right = f"l.{name}", f"r.{name}"
+    tests = [
+        f"{left}_full = {right}_full",
+        f"replace({left}, ' ', '') = replace({right}, ' ', '')",
+        f"jaro_winkler_similarity({left}, {right}) >= {_SIMILAR[criterion.method]}",
+    ]
+    if criterion.method != "fuzzy_high":
+        tests.append(f"list_has_any(l.{name}_forms, r.{name}_forms)")
+        tests.append(
+            f"(least(length({left}), length({right})) = 1 and {left}[1] = {right}[1])"
+        )
+    blank = f"({left} is null and {right} is null)"
+    either = " or ".join(tests)
+    return f"({either} or {blank})" if criterion.match_on_blank else f"({either})"

@@ -1,0 +1,92 @@
+"""Putting a contradictory group together again, part by part: a pure function.
+
+The two parts that agree best are joined first, by the average over all pairs between
+them (average linkage), never across a contradiction and never without a link between
+them. Ties go to the smaller record names, so the order of the input cannot matter.
+"""
+
+import heapq
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What two records of a group say about each other."""
+
+    left: str
+    right: str
+    weight: float
+    linked: bool
+    vetoed: bool
+
+
+def partition(pairs: list[Pair], join_weight: float) -> dict[str, str]:
+    """Split one group into parts without contradictions.
+
+    Args:
+        pairs: The compared pairs of the group; records are names.
+        join_weight: The average weight from which two parts are joined.
+
+    Returns:
+        For every record the smallest record of its part.
+    """
+    parts = _Parts(pairs, join_weight)
+    parts.join_all()
+    return {
+        record: min(members) for members in parts.members.values() for record in members
+    }
+
+
+class _Parts:
+    """Average-linkage clustering over a sparse set of pairs, best first."""
+
+    def __init__(self, pairs: list[Pair], join_weight: float) -> None:
+        self._join_weight = join_weight
+        records = {record for pair in pairs for record in (pair.left, pair.right)}
+        self.members: dict[str, set[str]] = {record: {record} for record in records}
+        # Per part and neighbouring part: sum of weights, links, contradictions.
+        self._between: dict[str, dict[str, tuple[float, int, int]]] = {
+            record: {} for record in records
+        }
+        self._queue: list[tuple[float, str, str, int, int]] = []
+        for pair in pairs:
+            between = (pair.weight, int(pair.linked), int(pair.vetoed))
+            self._between[pair.left][pair.right] = between
+            self._between[pair.right][pair.left] = between
+            self._offer(pair.left, pair.right)
+
+    def join_all(self) -> None:
+        while self._queue:
+            _, a, b, size_a, size_b = heapq.heappop(self._queue)
+            if len(self.members.get(a, ())) != size_a:
+                continue
+            if len(self.members.get(b, ())) != size_b:
+                continue
+            self._join(a, b)
+
+    def _offer(self, a: str, b: str) -> None:
+        weight, links, vetoes = self._between[a][b]
+        sizes = len(self.members[a]), len(self.members[b])
+        average = weight / (sizes[0] * sizes[1])
+        if links and not vetoes and average >= self._join_weight:
+            a, b, sizes = (a, b, sizes) if a < b else (b, a, sizes[::-1])
+            heapq.heappush(self._queue, (-average, a, b, *sizes))
+
+    def _join(self, a: str, b: str) -> None:
+        """Join ``b`` into ``a``, the part of the smaller record."""
+        self.members[a] |= self.members.pop(b)
+        lost = self._between.pop(b)
+        kept = self._between[a]
+        for other, between in lost.items():
+            self._between[other].pop(b)
+            if other == a:
+                continue
+            mine = kept.get(other, (0.0, 0, 0))
+            merged = (
+                mine[0] + between[0],
+                mine[1] + between[1],
+                mine[2] + between[2],
+            )
+            kept[other] = self._between[other][a] = merged
+        for other in kept:
+            self._offer(a, other)

@@ -1,0 +1,261 @@
+"""The ruleset: which records are one person or one company, as data.
+
+Read from ``ruleset.yaml``. A ruleset that cannot work is refused when it is read, with
+the rule and what would be right, never when a run is half done.
+"""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import pydantic
+
+from cdp_assets.declarations import Declaration, read_declaration
+from cdp_assets.identity.fields import (
+    ACCOUNT,
+    BLOCKING_ONLY,
+    INDIVIDUAL,
+    MatchField,
+    Method,
+)
+
+RULESET = Path(__file__).with_name("ruleset.yaml")
+
+CannotLink = Literal[
+    "birth_dates_conflict",
+    "first_names_conflict",
+    "suffixes_conflict",
+]
+
+
+class Criterion(Declaration):
+    """One attribute that two records must agree on."""
+
+    field: str
+    method: Method
+    match_on_blank: bool = False
+    case_sensitive: bool = False
+
+    def finds_pairs(self) -> bool:
+        """Whether equal values alone bring two records together."""
+        return not self.match_on_blank and not self.method.startswith("fuzzy")
+
+
+class MatchRule(Declaration):
+    """Criteria that must all hold; any one rule that holds links two records.
+
+    ``overruled_below`` lets the model object: a pair that satisfies the rule but whose
+    match weight over all attributes lies below it is not linked.
+    """
+
+    description: str = ""
+    criteria: list[Criterion] = pydantic.Field(min_length=1, max_length=10)
+    overruled_below: float | None = None
+
+
+class ModelUse(Declaration):
+    """The probabilistic model: which pairs it scores and which scores link."""
+
+    file: str
+    keep_weight: float
+    link_weight: float
+    blocking: list[list[str]] = pydantic.Field(min_length=1)
+
+    @pydantic.model_validator(mode="after")
+    def _kept_reaches_linked(self) -> "ModelUse":
+        if self.keep_weight > self.link_weight:
+            raise ValueError(
+                f"keep_weight {self.keep_weight} is above link_weight "
+                f"{self.link_weight}: evidence must be kept from the lowest weight "
+                "that links; set keep_weight to it or below"
+            )
+        return self
+
+
+class Blocked(Declaration):
+    """Values that say nothing about who somebody is."""
+
+    values: list[str] = pydantic.Field(default_factory=list)
+    patterns: list[str] = pydantic.Field(default_factory=list)
+
+    @pydantic.field_validator("patterns")
+    @classmethod
+    def _readable(cls, patterns: list[str]) -> list[str]:
+        for pattern in patterns:
+            if re.search(r"\(\?[=!<]|\\[1-9]", pattern):
+                raise ValueError(
+                    f"{pattern!r} looks around or back; DuckDB's expressions (RE2) "
+                    "cannot: write the alternatives out"
+                )
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(
+                    f"{pattern!r} is no regular expression: {error}"
+                ) from error
+        return patterns
+
+
+class SharedCap(Declaration):
+    """When an identifier belongs to too many to identify anybody.
+
+    More than ``records`` records under more than ``names`` different names, or more
+    than ``records_in_any_case`` records whatever their names.
+    """
+
+    records: int = pydantic.Field(ge=2)
+    names: int = pydantic.Field(ge=1)
+    records_in_any_case: int = pydantic.Field(ge=2)
+
+
+class Refinement(Declaration):
+    """How groups that hold contradictions are taken apart.
+
+    A pair contradicts when a hard fact says so, or when its weight, prior apart, lies
+    below ``contradiction_weight``. ``join_weight`` is the average weight, prior apart,
+    from which two parts are joined; ``rule_weight`` is what a match rule adds. Groups
+    above ``largest_group`` are judged by their evidence alone, because
+    comparing all their pairs grows with the square.
+    """
+
+    contradiction_weight: float = -6.0
+    join_weight: float = 0.0
+    rule_weight: float = 8.0
+    largest_group: int = pydantic.Field(default=300, ge=3)
+
+
+class Gates(Declaration):
+    """Limits that a result must keep before it is published."""
+
+    largest_person: int = pydantic.Field(ge=2)
+    share_in_conflict: float = pydantic.Field(ge=0, le=1)
+    pairs_of_one_value: int = pydantic.Field(ge=1)
+    pairs: int = pydantic.Field(ge=1)
+    consolidation_change: float = pydantic.Field(gt=0, le=1)
+    ids_changed: float = pydantic.Field(gt=0, le=1)
+
+
+class ObjectRules(Declaration):
+    """Everything that decides which records of one object are the same."""
+
+    fields: ClassVar[dict[str, MatchField]] = {}
+
+    match_rules: dict[str, MatchRule] = pydantic.Field(min_length=1, max_length=10)
+    model: ModelUse | None = None
+    cannot_link: list[CannotLink] = pydantic.Field(default_factory=list)
+    blocked: dict[str, Blocked] = pydantic.Field(default_factory=dict)
+    shared: dict[str, SharedCap] = pydantic.Field(default_factory=dict)
+    refinement: Refinement = Refinement()
+    gates: Gates
+
+    @pydantic.model_validator(mode="after")
+    def _possible(self) -> "ObjectRules":
+        for name, rule in self.match_rules.items():
+            self._check_rule(name, rule)
+        known = self.fields | BLOCKING_ONLY
+        for block in self.model.blocking if self.model else []:
+            for field in block:
+                _known(f"model.blocking {block}", field, known)
+        for section in ("blocked", "shared"):
+            for field in getattr(self, section):
+                _known(section, field, self.fields)
+        return self
+
+    def _check_rule(self, name: str, rule: MatchRule) -> None:
+        for criterion in rule.criteria:
+            where = f"match rule {name!r}"
+            field = _known(where, criterion.field, self.fields)
+            if criterion.method not in field.methods():
+                raise ValueError(
+                    f"{where}: {criterion.field} cannot be compared by "
+                    f"{criterion.method}; use one of {', '.join(field.methods())}"
+                )
+            if criterion.case_sensitive and not (
+                field.cased and criterion.method == "exact"
+            ):
+                raise ValueError(
+                    f"{where}: case_sensitive means nothing for {criterion.field} "
+                    f"by {criterion.method}; it goes with method exact on names, "
+                    "streets and cities"
+                )
+        if not any(criterion.finds_pairs() for criterion in rule.criteria):
+            raise ValueError(
+                f"match rule {name!r}: needs a criterion by exact or "
+                "exact_normalised without match_on_blank; without one every record "
+                "would be compared with every other"
+            )
+        if rule.overruled_below is not None and self.model is None:
+            raise ValueError(
+                f"match rule {name!r}: overruled_below needs a model section; "
+                "remove it or declare one"
+            )
+
+
+class IndividualRules(ObjectRules):
+    """Rules for people."""
+
+    fields = INDIVIDUAL
+
+
+class AccountRules(ObjectRules):
+    """Rules for companies; deterministic only."""
+
+    fields = ACCOUNT
+
+    @pydantic.model_validator(mode="after")
+    def _deterministic(self) -> "AccountRules":
+        if self.model is not None or self.cannot_link:
+            raise ValueError(
+                "accounts are matched by rules alone; remove model and cannot_link"
+            )
+        return self
+
+
+class ReconciliationRule(Declaration):
+    """Which value of several becomes the profile's; empty values never do."""
+
+    method: Literal["source_priority", "most_frequent", "last_updated"]
+    sources: list[str] = pydantic.Field(default_factory=list)
+
+    @pydantic.model_validator(mode="after")
+    def _sources_where_they_count(self) -> "ReconciliationRule":
+        if (self.method == "source_priority") != bool(self.sources):
+            raise ValueError(
+                f"{self.method} and sources do not go together: source_priority "
+                "lists its sources, the other methods have none"
+            )
+        if len(set(self.sources)) != len(self.sources):
+            raise ValueError("sources names one source twice; keep the first mention")
+        return self
+
+
+class Ruleset(Declaration):
+    """One complete answer to "who is the same"."""
+
+    name: str
+    individual: IndividualRules
+    account: AccountRules
+    reconciliation: dict[str, dict[str, ReconciliationRule]]
+
+    def version(self) -> str:
+        """Changes with anything in the ruleset that can change who is the same."""
+        text = self.model_dump_json(exclude={"reconciliation": True})
+        return "ruleset-" + hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def read_ruleset(path: Path = RULESET) -> Ruleset:
+    """Read and check a ruleset.
+
+    Raises:
+        DeclarationError: It cannot work; names the file, the rule and the remedy.
+    """
+    return read_declaration(path, Ruleset)
+
+
+def _known(where: str, field: str, fields: dict[str, MatchField]) -> MatchField:
+    if field not in fields:
+        raise ValueError(
+            f"{where}: no field {field!r}; use one of {', '.join(sorted(fields))}"
+        )
+    return fields[field]

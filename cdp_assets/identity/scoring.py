@@ -1,0 +1,120 @@
+"""Match weights for pairs of records, by Splink, away from the warehouse.
+
+Splink leaves working tables where it runs and caches per database, so it gets a private
+in-memory database, and a fresh API object per call: two linkers on one object would
+silently share blocked pairs.
+"""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+
+import duckdb
+import pyarrow as pa
+
+from cdp_assets.identity.model import COLUMNS, MatchModel
+
+# Weights are sums of floats; ten-thousandths of a bit are the same on every machine.
+_DIGITS = 4
+
+
+class Scorer:
+    """Scores pairs of ``staged_matchable`` with one model."""
+
+    def __init__(
+        self,
+        warehouse: duckdb.DuckDBPyConnection,
+        private: duckdb.DuckDBPyConnection,
+        model: MatchModel,
+    ) -> None:
+        """Copy the records that will be compared; pairs come later."""
+        self.model = model
+        self._warehouse = warehouse
+        self._private = private
+        records = warehouse.sql(
+            f"select {', '.join(COLUMNS)} from staged_matchable"
+        ).to_arrow_reader(100_000)
+        private.register("incoming", records)
+        private.execute("create table record as select * from incoming")
+        private.unregister("incoming")
+
+    def score(self, pairs: str, into: str) -> None:
+        """Score the pairs ``node_l``, ``node_r`` of one temporary table into another.
+
+        Args:
+            pairs: A table of the warehouse connection.
+            into: Created there: the pair, ``match_weight`` and ``levels``.
+        """
+        self._copy_pairs(pairs)
+        scored = self._predict()
+        self._warehouse.register("scored", scored)
+        self._warehouse.execute(
+            f"create or replace temp table {into} as select * from scored"
+        )
+        self._warehouse.unregister("scored")
+
+    def _copy_pairs(self, pairs: str) -> None:
+        reader = self._warehouse.sql(
+            f"select node_l as join_key_l, node_r as join_key_r from {pairs}"
+        ).to_arrow_reader(1_000_000)
+        self._private.register("incoming", reader)
+        self._private.execute(
+            "create or replace table pair as select '0' as match_key, * from incoming"
+        )
+        self._private.unregister("incoming")
+
+    def _predict(self) -> pa.RecordBatchReader:
+        from splink import DuckDBAPI, Linker
+
+        api = DuckDBAPI(self._private)
+        records = api.register("record", dataset_display_name="record")
+        linker = Linker(records, self.model.settings, log_level=logging.ERROR)
+        linker.table_management.register_blocked_pairs_for_predict(
+            api.register("pair", dataset_display_name="pair")
+        )
+        predicted = linker.inference.predict(warning_mode="never").physical_name
+        levels = ", ".join(
+            f"({_level_of(f'mw_{name}', weights)})"
+            for name, weights in self.model.level_weights().items()
+        )
+        self._private.execute(
+            f"""
+            create or replace table scored as
+            select
+                least(node_id_l, node_id_r) as node_l,
+                greatest(node_id_l, node_id_r) as node_r,
+                round(match_weight, {_DIGITS}) as match_weight,
+                [{levels}] as levels
+            from {predicted}
+            """
+        )
+        linker.table_management.delete_tables_created_by_splink_from_db()
+        return self._private.sql("from scored").to_arrow_reader(1_000_000)
+
+
+def _level_of(column: str, weights: dict[int, float]) -> str:
+    """SQL for the level that gave a comparison's weight.
+
+    Splink returns levels only together with every compared column of both records,
+    which would be ten times the memory; each level has a weight of its own.
+    """
+    levels = " ".join(
+        f"when abs({column} - ({weight!r})) < 1e-9 then {level}"
+        for level, weight in weights.items()
+    )
+    return f"case {levels} else -1 end"
+
+
+@contextlib.contextmanager
+def open_scorer(
+    warehouse: duckdb.DuckDBPyConnection, model: MatchModel
+) -> Iterator[Scorer]:
+    """Open a private database with the warehouse's own limits, and close it."""
+    limits = {
+        name: warehouse.execute("select current_setting(?)", [name]).fetchall()[0][0]
+        for name in ("threads", "memory_limit", "temp_directory")
+    }
+    with contextlib.closing(duckdb.connect()) as private:
+        for name, value in limits.items():
+            private.execute(f"set {name} = ?", [value])
+        yield Scorer(warehouse, private, model)

@@ -1,0 +1,112 @@
+"""Identifiers that belong to too many: kept on the profile, not used for matching.
+
+One switchboard number on 500 records would make 125,000 pairs and, by a rule, one
+person. ``staged_matchable`` is ``staged_node`` without such values, and the only table
+that rules and model compare; ``staged_shared`` names what was left out.
+"""
+
+import duckdb
+
+from cdp_assets.identity.fields import OBJECTS
+from cdp_assets.identity.rules import ObjectRules, SharedCap
+
+# What tells that an identifier's records are different people, or companies.
+_NAME = {"individual": "last_name", "account": "full_name"}
+
+# Mailboxes of a role, which exist at every domain.
+_ROLES = (
+    "(info|contact|contacto|kontakt|office|sales|support|service|hello|admin|mail"
+    "|billing|accounts?|invoices?|rechnung|buchhaltung|orders?|shop|team|marketing)"
+    "[0-9]*"
+)
+
+
+def stage_matchable(
+    connection: duckdb.DuckDBPyConnection, object_name: str, rules: ObjectRules
+) -> None:
+    """Build ``staged_matchable`` and ``staged_shared`` for one object."""
+    connection.execute(
+        """
+        create or replace temp table staged_shared (
+            object varchar, field varchar, value varchar, records bigint,
+            last_names bigint
+        )
+        """
+    )
+    for field, cap in rules.shared.items():
+        _find_shared(connection, object_name, field, cap)
+    replaced = [
+        _without_shared(connection, object_name, field) for field in rules.shared
+    ]
+    connection.execute(
+        f"""
+        create or replace temp table staged_matchable as
+        select
+            * {f"replace ({', '.join(replaced)})" if replaced else ""},
+            name_words(last_name) as last_name_words,
+            list_distinct(list_filter(
+                list_transform(emails, lambda email: split_part(email, '@', 1)),
+                lambda box: length(box) > 4 and not regexp_full_match(box, $roles)
+            )) as mailboxes
+        from staged_node
+        where object = $object
+        """,
+        {"object": object_name, "roles": _ROLES},
+    )
+
+
+def _find_shared(
+    connection: duckdb.DuckDBPyConnection,
+    object_name: str,
+    field: str,
+    cap: SharedCap,
+) -> None:
+    found = OBJECTS[object_name][field]
+    value = f"unnest({found.column})" if found.many else found.column
+    connection.execute(
+        f"""
+        insert into staged_shared
+        select $object, $field, value, count(*), count(distinct name)
+        from (
+            select {value} as value, {_NAME[object_name]} as name
+            from staged_node where object = $object
+        )
+        where value is not null
+        group by value
+        having (count(*) > $records and count(distinct name) > $names)
+            or count(*) > $in_any_case
+        """,
+        {
+            "object": object_name,
+            "field": field,
+            "records": cap.records,
+            "names": cap.names,
+            "in_any_case": cap.records_in_any_case,
+        },
+    )
+
+
+def _without_shared(
+    connection: duckdb.DuckDBPyConnection, object_name: str, field: str
+) -> str:
+    """The column of a field, emptied of shared values.
+
+    They stand in a session variable, a constant to the plan: DuckDB has no subqueries
+    within lambdas.
+    """
+    found = OBJECTS[object_name][field]
+    variable = f"shared_{field}"
+    connection.execute(
+        f"""
+        set variable {variable} = (
+            select coalesce(list(value order by value), [])
+            from staged_shared where field = '{field}'
+        )
+        """
+    )
+    shared = f"list_contains(getvariable('{variable}'), item)"
+    if found.many:
+        kept = f"list_filter({found.column}, lambda item: not {shared})"
+    else:
+        kept = f"list_filter([{found.column}], lambda item: not {shared})[1]"
+    return f"{kept} as {found.column}"

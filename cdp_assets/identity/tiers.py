@@ -1,0 +1,42 @@
+"""The tier of a record: the strongest reason that holds it in its person.
+
+``rule:<name>`` before ``model`` before ``single``; of several rules the one that stands
+first in the ruleset. Consumers may ask for more certainty than the profile has: a
+promotion can go to rule-linked records only.
+"""
+
+import duckdb
+
+from cdp_assets.identity.rules import ObjectRules
+
+
+def stage_tiers(
+    connection: duckdb.DuckDBPyConnection, object_name: str, rules: ObjectRules
+) -> None:
+    """Build ``staged_tier``, one row per record of one object."""
+    order = [f"rule:{name}" for name in rules.match_rules] + ["model", "single"]
+    connection.execute(
+        """
+        create or replace temp table staged_tier as
+        with reason as (
+            select
+                node_l, node_r,
+                if(kind = 'rule', 'rule:' || rule, 'model') as tier
+            from staged_evidence
+            semi join link_edge using (node_l, node_r)
+            where kind in ('rule', 'model')
+        )
+        select
+            node.record,
+            $order[min(list_position($order, coalesce(reason.tier, 'single')))] as tier
+        from staged_node as node
+        left join (
+            select node_l as node_id, tier from reason
+            union all
+            select node_r, tier from reason
+        ) as reason using (node_id)
+        where node.object = $object
+        group by node.record
+        """,
+        {"order": order, "object": object_name},
+    )

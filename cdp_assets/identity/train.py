@@ -1,0 +1,82 @@
+"""Training the match model: by hand, on a sample, never by a run.
+
+    python -m cdp_assets.identity.train WAREHOUSE --out match_model.json
+
+WAREHOUSE holds the canonical model of 50,000 people or more; fewer give nonsense. No
+labels are needed. How often attributes agree by chance (u) is counted on random pairs;
+how often within one person (m) is estimated by expectation maximisation among pairs
+that agree on one attribute, which takes no part in that pass.
+"""
+
+import argparse
+import contextlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from cdp_assets.identity.model import COLUMNS, untrained_settings
+from cdp_assets.identity.nodes import stage_nodes
+from cdp_assets.identity.rules import RULESET, read_ruleset
+from cdp_assets.identity.shared import stage_matchable
+
+# Ten million random pairs show what agrees once in a million; the seed makes the
+# training repeatable.
+_RANDOM_PAIRS = 10_000_000
+_SEED = 1
+
+
+def train(warehouse: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """Train on every person's record of a warehouse.
+
+    Returns:
+        Splink settings with weights, as ``match_model.json`` keeps them.
+    """
+    from splink import DuckDBAPI, Linker, block_on
+
+    ruleset = read_ruleset()
+    stage_nodes(warehouse, ruleset)
+    stage_matchable(warehouse, "individual", ruleset.individual)
+    records = warehouse.sql(
+        f"select {', '.join(COLUMNS)} from staged_matchable order by record"
+    ).to_arrow_table()
+    linker = Linker(
+        DuckDBAPI().register(records, dataset_display_name="record"),
+        untrained_settings(),
+        log_level=logging.WARNING,
+    )
+    emails = block_on("emails", arrays_to_explode=["emails"])
+    training = linker.training
+    training.estimate_probability_two_random_records_match(
+        [emails, block_on("first_name", "last_name", "birth_date")], recall=0.6
+    )
+    training.estimate_u_using_random_sampling(max_pairs=_RANDOM_PAIRS, seed=_SEED)
+    for agreed in (
+        "l.emails[1] = r.emails[1]",
+        "l.phones[1] = r.phones[1]",
+        block_on("first_name", "last_name"),
+        block_on("last_name", "birth_date"),
+    ):
+        training.estimate_parameters_using_expectation_maximisation(agreed)
+    return linker.misc.save_model_to_json()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train on the warehouse named, and write the model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("warehouse", type=Path)
+    parser.add_argument(
+        "--out", type=Path, default=RULESET.with_name("match_model.json")
+    )
+    chosen = parser.parse_args(arguments)
+    with contextlib.closing(
+        duckdb.connect(str(chosen.warehouse), read_only=True)
+    ) as warehouse:
+        model = train(warehouse)
+    chosen.out.write_text(json.dumps(model, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""The short way: when nothing that is compared has changed, the people stand.
+
+A second run over the same records then costs the reading of the nodes and no more.
+What a record says beside its compared features may still have been edited, which makes
+its person changed and nobody else.
+"""
+
+import duckdb
+
+
+def nothing_to_resolve(
+    connection: duckdb.DuckDBPyConnection,
+    object_name: str,
+    *,
+    ruleset_version: str,
+    model_version: str | None,
+) -> bool:
+    """Whether the last promoted run saw these features, this ruleset and this model."""
+    last = connection.execute(
+        """
+        select ruleset_version, model_version from identity.run
+        where object = ? and status = 'promoted' order by run desc limit 1
+        """,
+        [object_name],
+    ).fetchall()
+    if last != [(ruleset_version, model_version)]:
+        return False
+    differing = connection.execute(
+        """
+        select count(*)
+        from (select record, feature_hash from staged_node where object = $object) as new
+        full join
+            (select record, feature_hash from identity.node where object = $object) as old
+            using (record)
+        where new.feature_hash is distinct from old.feature_hash
+        """,
+        {"object": object_name},
+    ).fetchall()[0][0]
+    return bool(differing == 0)
+
+
+def keep_published(connection: duckdb.DuckDBPyConnection, object_name: str) -> None:
+    """Stage what is published, as if it had been resolved again."""
+    connection.execute(
+        """
+        create or replace temp table staged_link as from published;
+        create or replace temp table staged_mint as
+        select null::bigint as part, '' as unified_id, '' as minted_from where false;
+        create or replace temp table staged_retired as
+        select '' as retired_id, []::varchar[] as live_ids where false;
+        """
+    )
+    for staged, published in (
+        ("staged_evidence", "evidence"),
+        ("staged_shared", "shared_identifier"),
+    ):
+        connection.execute(
+            f"""
+            create or replace temp table {staged} as
+            select * from identity.{published} where object = ?
+            """,
+            [object_name],
+        )

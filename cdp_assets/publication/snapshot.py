@@ -1,0 +1,195 @@
+"""The analysts' snapshot: the warehouse's tables as Parquet, behind one pointer.
+
+serving/v7/dmo/individual.parquet   a table; if it is as in v6, the same file
+serving/v7/catalogue.duckdb         a view per table, for DuckDB and for dbt
+serving/v7/manifest.json            dbt's, so that analysts defer to what is here
+serving/v7/snapshot.json            what each table's file was written from
+serving/current -> v7               what readers follow
+"""
+
+import contextlib
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from cdp_assets.declarations import quoted
+from cdp_assets.digests import digest
+from cdp_assets.paths import DBT_PROJECT, Paths
+from cdp_assets.publication import versions
+
+# What analysts build on. Raw records stay in the warehouse: they hold every personal
+# value the sources ever sent, and `dmo` has what is used of them. No table that gains
+# a row with every run, or no two snapshots would ever be equal.
+SCHEMAS = ("article", "dmo", "insights", "reference", "segments", "unified")
+IDENTITY = (
+    "reconciliation_rule",
+    "redirect",
+    "unified_link_account",
+    "unified_link_individual",
+)
+CATALOGUE = "catalogue.duckdb"
+CONTENTS = "snapshot.json"
+MANIFEST = "manifest.json"
+
+# The database that dbt's relations are in when they are in the warehouse.
+WAREHOUSE = "warehouse"
+
+
+@dataclass(frozen=True)
+class SnapshotResult:
+    """The version that readers see now, and what was written for it."""
+
+    version: int
+    created: bool
+    written: tuple[str, ...]
+    linked: int
+    rows: int
+
+
+def catalogue_path(paths: Paths) -> Path:
+    """The DuckDB file of views that readers open; it follows the pointer."""
+    return paths.serving / "current" / CATALOGUE
+
+
+def publish_snapshot(
+    connection: duckdb.DuckDBPyConnection,
+    paths: Paths,
+    manifest: Path = DBT_PROJECT / "target" / MANIFEST,
+) -> SnapshotResult:
+    """Publish the warehouse as a new version, if anything differs from the current one.
+
+    One publication at a time, as everything that reads the warehouse to write.
+
+    Args:
+        connection: An open warehouse; reading is enough.
+        paths: The runtime folder.
+        manifest: The dbt manifest of the target `warehouse`; left out if there is none.
+    """
+    live = versions.current(paths.serving)
+    before = _contents(live)
+    tables = {name: _signature(connection, name) for name in _tables(connection)}
+    models = _warehouse_models(manifest)
+    rows = sum(int(table["digest"].split("-")[0]) for table in tables.values())
+    if live and before == {"root": str(live), "tables": tables, "models": models}:
+        return SnapshotResult(versions.number(live), False, (), len(tables), rows)
+    home = versions.begin(paths.serving)
+    same = {
+        name: live / _file(name)
+        for name, table in tables.items()
+        if live and before.get("tables", {}).get(name) == table
+    }
+    written = tuple(
+        name for name in tables if not _link(home / _file(name), same.get(name))
+    )
+    for name in written:
+        connection.execute(
+            f"copy (from {_dotted(name)}) to $target "
+            "(format parquet, compression zstd)",
+            {"target": str(home / _file(name))},
+        )
+    _catalogue(home, tables)
+    if models:
+        (home / MANIFEST).write_bytes(manifest.read_bytes())
+    contents = {"root": str(home), "tables": tables, "models": models}
+    (home / CONTENTS).write_text(json.dumps(contents, indent=1, sort_keys=True))
+    versions.show(home)
+    return SnapshotResult(
+        versions.number(home), True, written, len(tables) - len(written), rows
+    )
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    found = connection.execute(
+        """
+        select table_schema || '.' || table_name from information_schema.tables
+        where table_catalog = current_catalog() and (
+            list_contains($schemas, table_schema)
+            or (table_schema = 'identity' and list_contains($identity, table_name))
+        ) order by 1
+        """,
+        {"schemas": list(SCHEMAS), "identity": list(IDENTITY)},
+    ).fetchall()
+    return [name for (name,) in found]
+
+
+def _signature(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+    """What must be equal for a table's file to be used again."""
+    columns = connection.execute(
+        """
+        select string_agg(column_name || ' ' || data_type, ', '
+            order by ordinal_position)
+        from information_schema.columns
+        where table_catalog = current_catalog()
+            and table_schema || '.' || table_name = $table
+        """,
+        {"table": table},
+    ).fetchone()
+    return {
+        "columns": str(columns[0]) if columns else "",
+        "digest": digest(connection, table),
+    }
+
+
+def _link(target: Path, same: Path | None) -> bool:
+    """Make ``target`` the file of the version before, if that holds the same."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if same is None:
+        return False
+    try:
+        target.hardlink_to(same)
+    except OSError:  # no hard links on this file system: the table is written again
+        return False
+    return True
+
+
+def _catalogue(home: Path, tables: dict[str, dict[str, str]]) -> None:
+    """Write a view per table.
+
+    DuckDB resolves a relative path against the reader's working folder, hence whole
+    paths. The contents name the folder, so a snapshot that was moved is made anew.
+    """
+    with contextlib.closing(duckdb.connect(str(home / CATALOGUE))) as catalogue:
+        for name in tables:
+            schema = name.split(".")[0]
+            catalogue.execute(f"create schema if not exists {quoted(schema)}")
+            path = str(home / _file(name)).replace("'", "''")
+            catalogue.execute(
+                f"create view {_dotted(name)} as select * from read_parquet('{path}')"
+            )
+
+
+def _warehouse_models(manifest: Path) -> str | None:
+    """A hash of the models as deployed, apart from when they were parsed.
+
+    None if there is no manifest, or if it is another target's: analysts would then
+    defer to relations that nobody has.
+    """
+    if not manifest.exists():
+        return None
+    nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"]
+    models = sorted(
+        (name, node["relation_name"], node["checksum"]["checksum"])
+        for name, node in nodes.items()
+        if node.get("relation_name") and node["resource_type"] in ("model", "seed")
+    )
+    if not models or any(not m[1].startswith(f'"{WAREHOUSE}".') for m in models):
+        return None
+    return hashlib.sha256(json.dumps(models).encode()).hexdigest()
+
+
+def _contents(version: Path | None) -> dict[str, Any]:
+    if version is None or not (version / CONTENTS).exists():
+        return {}
+    return dict(json.loads((version / CONTENTS).read_text(encoding="utf-8")))
+
+
+def _file(table: str) -> str:
+    return table.replace(".", "/") + ".parquet"
+
+
+def _dotted(table: str) -> str:
+    return ".".join(quoted(part) for part in table.split("."))

@@ -1,0 +1,163 @@
+"""From the text a source sent to the declared types, and the words for what fails.
+
+Everything here is an SQL expression over whole columns. A value that does not fit makes
+its row go to quarantine, so each type says both what it takes and what would be right.
+"""
+
+from cdp_assets.streams.spec import FieldType, StreamSpec
+
+# SAP and MySQL write these for "no date".
+_NO_DATE = "('00000000', '00000000000000', '0000-00-00', '0000-00-00 00:00:00')"
+_DATE = r"\d{4}-\d{2}-\d{2}"
+_DAY = rf"{_DATE}|\d{{8}}"
+_TIME = r"[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?"
+_MIDNIGHT = r"[T ]00:00(:00(\.0+)?)?( ?(Z|UTC|[+-]00(:?00)?))?"
+_TRUE = "('true', 't', '1', 'yes', 'y', 'x')"
+_FALSE = "('false', 'f', '0', 'no', 'n')"
+
+
+def cleaned(type_: FieldType, text: str) -> str:
+    """The text a value is read from; what stands for "nothing" becomes null."""
+    if type_ in ("string", "json"):
+        return text
+    trimmed = f"nullif(trim({text}), '')"
+    if type_ in ("date", "timestamp"):
+        return f"case when {trimmed} not in {_NO_DATE} then {trimmed} end"
+    return trimmed
+
+
+def value(type_: FieldType, text: str) -> str:
+    """The typed value of cleaned text, null where it does not fit."""
+    match type_:
+        case "string":
+            return text
+        case "integer":
+            # A cast alone would round 12.5 to 13 and take 1e3, 0x1F and 1_000.
+            return (
+                rf"case when regexp_full_match({text}, '[+-]?\d+(\.0*)?') "
+                f"then try_cast({text} as bigint) end"
+            )
+        case "number":
+            return _decimal(text, "decimal(18,4)")
+        case "decimal8":
+            return _decimal(text, "decimal(18,8)")
+        case "boolean":
+            return (
+                f"case when lower({text}) in {_TRUE} then true "
+                f"when lower({text}) in {_FALSE} then false end"
+            )
+        case "date":
+            return (
+                f"case when regexp_full_match({text}, '{_DATE}({_MIDNIGHT})?') "
+                f"then try_cast(left({text}, 10) as date) "
+                rf"when regexp_full_match({text}, '\d{{8}}') "
+                f"then try_strptime({text}, '%Y%m%d')::date end"
+            )
+        case "timestamp":
+            return _timestamp(text)
+        case "json":
+            return f"try_cast({text} as json)"
+
+
+def reason(type_: FieldType, text: str) -> str:
+    """Why cleaned text does not fit, and what would."""
+    shown = f"'''' || left({text}, 40) || '''"
+    match type_:
+        case "integer":
+            return (
+                rf"{shown} ' || case when regexp_full_match({text}, '[+-]?\d+(\.0*)?') "
+                "then 'is out of range; expected at most 9223372036854775807' "
+                "else 'is not a whole number; expected one like 12' end"
+            )
+        case "number" | "decimal8":
+            digits = 14 if type_ == "number" else 10
+            return (
+                f"{shown} ' || case when isfinite(try_cast({text} as double)) then "
+                f"'is out of range; expected at most {digits} digits before the point' "
+                "else 'is not a number; expected decimal like 12.50' end"
+            )
+        case "boolean":
+            return f"{shown} is not a boolean; expected true or false'"
+        case "date":
+            return (
+                f"{shown} ' || case when regexp_full_match({text}, '{_DAY}') "
+                "then 'is no day of the calendar; expected one like 2026-02-28' "
+                "else 'is not a date; expected yyyy-mm-dd or yyyymmdd' end"
+            )
+        case "timestamp":
+            return (
+                f"{shown} ' || case when regexp_matches({text}, '^{_DATE}') "
+                "then 'is no instant of the calendar' else 'is not a timestamp' end "
+                "|| '; expected one like 2026-02-28T13:45:00Z'"
+            )
+        case "json":
+            return f"{shown} is not JSON; expected an object or a list'"
+        case "string":
+            return f"{shown} is not text'"
+
+
+def hashed_text(type_: FieldType, typed: str) -> str:
+    """A typed value as the text that its row's hash is made of."""
+    return f"{f'epoch_us({typed})' if type_ == 'timestamp' else typed}::varchar"
+
+
+def row_hash(spec: StreamSpec, typed: dict[str, str]) -> str:
+    """MD5 over the declared fields in order.
+
+    Name and length precede each value, so no two rows share a text; nulls are left out,
+    so that a field added to the declaration changes no hash before it is sent.
+    """
+    parts = []
+    for name, field in spec.fields.items():
+        text = hashed_text(field.type, typed[name])
+        if field.type in ("string", "json"):
+            parts.append(f"'{name}:' || strlen({text}) || ':' || {text}")
+        else:
+            parts.append(f"'{name}:' || {text} || ';'")
+    return f"md5(concat({', '.join(parts)}))"
+
+
+def record_id(spec: StreamSpec, typed: dict[str, str]) -> str:
+    """``<stream>:<key>``, the parts of a composite key joined by ``|``."""
+    parts = " || '|' || ".join(f"{typed[name]}::varchar" for name in spec.primary_key)
+    return f"'{spec.name}:' || {parts}"
+
+
+def deleted(spec: StreamSpec, typed: dict[str, str]) -> str:
+    """Whether the source says that the record is gone."""
+    if spec.deleted_flag is None:
+        return "false"
+    flag = typed[spec.deleted_flag]
+    match spec.fields[spec.deleted_flag].type:
+        case "boolean":
+            truth = flag
+        case "string":
+            truth = f"lower(trim({flag})) in {_TRUE}"
+        case "integer" | "number" | "decimal8":
+            truth = f"{flag} <> 0"
+        case _:
+            # A deletion time: there is one or there is none.
+            truth = f"{flag} is not null"
+    return f"coalesce({truth}, false)"
+
+
+def _decimal(text: str, sql_type: str) -> str:
+    return (
+        f"case when not contains({text}, '_') then try_cast({text} as {sql_type}) end"
+    )
+
+
+def _timestamp(text: str) -> str:
+    # A cast to timestamp silently drops an offset; a cast with zone is slower, so only
+    # what has another offset than zero takes it.
+    return (
+        f"case when regexp_full_match({text}, "
+        f"'{_DATE}({_TIME})?( ?(Z|UTC|[+-]00(:?00)?))?') "
+        f"then try_cast({text} as timestamp) "
+        f"when regexp_full_match({text}, '{_DATE}{_TIME} ?[+-]\\d{{2}}(:?\\d{{2}})?') "
+        f"then try_cast({text} as timestamptz) at time zone 'UTC' "
+        rf"when regexp_full_match({text}, '\d{{14}}') "
+        f"then try_strptime({text}, '%Y%m%d%H%M%S') "
+        rf"when regexp_full_match({text}, '\d{{8}}') "
+        f"then try_strptime({text}, '%Y%m%d') end"
+    )

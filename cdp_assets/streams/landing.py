@@ -1,0 +1,167 @@
+"""The landing zone: complete, immutable files, one folder per stream.
+
+Every producer ends here, and only ever adds: a hidden temporary name, fsync, rename,
+fsync of the folder. A name says when its bytes arrived and what they are
+(``20260728T101500123456Z-9f86d081884c7d65-contacts.csv``), so name order is arrival
+order, a reused name with new bytes is a new file, and nobody hashes a file twice to
+learn that it was loaded.
+"""
+
+import datetime as dt
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import duckdb
+
+from cdp_assets.declarations import identifier
+from cdp_assets.paths import Paths
+from cdp_assets.streams.spec import StreamSpec
+
+CHUNK = 1 << 20
+# 16 hex digits: among a million files two share them once in 3e7 such zones.
+_LANDED = re.compile(r"\d{8}T\d{12}Z-([0-9a-f]{16})-(.+)")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class ChangedError(RuntimeError):
+    """The file changed while it was copied; it is not complete yet."""
+
+
+def land(
+    paths: Paths,
+    stream: str,
+    name: str,
+    content: bytes | Path,
+    *,
+    landed_at: dt.datetime | None = None,
+) -> Path:
+    """Add one complete file to the landing zone; it appears whole or not at all.
+
+    Args:
+        paths: The runtime folder.
+        stream: The stream it belongs to.
+        name: What the producer calls the file; its suffix tells the format.
+        content: The bytes, or a file to copy them from.
+        landed_at: When it arrived (UTC); default the clock.
+
+    Returns:
+        The landed file.
+
+    Raises:
+        ChangedError: ``content`` is a file, and was written to during the copy.
+    """
+    folder = paths.landing / identifier(stream)
+    folder.mkdir(parents=True, exist_ok=True)
+    at = landed_at or dt.datetime.now(dt.UTC)
+    with _unfinished(folder) as (unfinished, sink):
+        digest = hashlib.sha256()
+        for chunk in _chunks(content):
+            digest.update(chunk)
+            sink.write(chunk)
+        sink.flush()
+        os.fsync(sink.fileno())
+        stamp = f"{at:%Y%m%dT%H%M%S%f}Z-{digest.hexdigest()[:16]}"
+        landed = folder / f"{stamp}-{_safe(name)}"
+        unfinished.rename(landed)
+    _fsync_folder(folder)
+    return landed
+
+
+def landed(paths: Paths, stream: str) -> list[Path]:
+    """Every landed file of a stream in name order, which is arrival order."""
+    folder = paths.landing / identifier(stream)
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        names = [
+            entry.name
+            for entry in entries
+            if not entry.name.startswith(".") and entry.is_file()
+        ]
+    return [folder / name for name in sorted(names)]
+
+
+def waiting(
+    connection: duckdb.DuckDBPyConnection, paths: Paths, spec: StreamSpec
+) -> list[Path]:
+    """The landed files whose content the ledger has not seen, in name order."""
+    seen = {
+        content[:16]
+        for (content,) in connection.execute(
+            "select content_sha256 from ops.landed_file where stream = ?", [spec.name]
+        ).fetchall()
+    }
+    found = []
+    for path in landed(paths, spec.name):
+        try:
+            known = fingerprint(path)
+        except FileNotFoundError:
+            continue
+        if known not in seen:
+            found.append(path)
+    return found
+
+
+def fingerprint(path: Path) -> str:
+    """The first 16 hex digits of the content's SHA-256, from the name if it has them.
+
+    A file that something else than ``land`` put here is read to know them.
+    """
+    named = _LANDED.fullmatch(path.name)
+    if named:
+        return named.group(1)
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()[:16]
+
+
+def original_name(file: str) -> str:
+    """What the producer called a landed file."""
+    named = _LANDED.fullmatch(file)
+    return named.group(2) if named else file
+
+
+@contextmanager
+def _unfinished(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    handle, name = tempfile.mkstemp(prefix=".landing-", dir=folder)
+    unfinished = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as sink:
+            yield unfinished, sink
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _chunks(content: bytes | Path) -> Iterator[bytes]:
+    if isinstance(content, bytes):
+        yield content
+        return
+    with content.open("rb") as source:
+        before = os.fstat(source.fileno())
+        while chunk := source.read(CHUNK):
+            yield chunk
+        after = content.stat()
+    if _state(before) != _state(after):
+        raise ChangedError(f"{content.name} was written to while it was copied")
+
+
+def _state(stat: os.stat_result) -> tuple[int, int, int]:
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def _safe(name: str) -> str:
+    # 120 of the 255 bytes a name may have; the suffix is what must survive.
+    return _UNSAFE.sub("_", name)[-120:] or "unnamed"
+
+
+def _fsync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

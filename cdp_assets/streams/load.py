@@ -1,0 +1,223 @@
+"""One load: files into the stream's table, with every row answered for.
+
+Files are read into a staging table first, outside of any transaction, so that a damaged
+one costs only itself. Then one transaction folds the rows, files the refused ones in
+quarantine, and writes the ledger: after a crash all of it is there or none.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import duckdb
+
+from cdp_assets.paths import Paths
+from cdp_assets.streams.dlo import ensure_table
+from cdp_assets.streams.fold import fold, place_rows
+from cdp_assets.streams.landing import fingerprint, waiting
+from cdp_assets.streams.ledger import (
+    LoadResult,
+    next_load_seq,
+    record_files,
+    record_load,
+    record_quarantine,
+    result_of,
+)
+from cdp_assets.streams.readers import Reading, encoding_of, numbered, read_files
+from cdp_assets.streams.scan import Scan, scan, work_folder
+from cdp_assets.streams.spec import StreamSpec
+from cdp_assets.streams.staging import BLANK, create_stage, drop_stage
+from cdp_assets.warehouse import transaction
+
+# The staging table spills to disk, but a backfill of years should not need as much disk
+# again as it has files.
+WAVE_BYTES = 4 << 30
+
+
+def load(
+    connection: duckdb.DuckDBPyConnection,
+    spec: StreamSpec,
+    files: Sequence[Path],
+    *,
+    started_at: dt.datetime,
+) -> LoadResult:
+    """Fold files into the stream's table, in one transaction with the ledger.
+
+    Files whose content the ledger knows are passed over; without any other nothing is
+    written. Files that cannot be read are recorded with the reason and stay in landing.
+    A full-refresh file is a whole extract, and each is a transaction of its own.
+
+    Args:
+        connection: A writing connection with no transaction open.
+        spec: The stream.
+        files: Landed files, in the order they arrived.
+        started_at: The load's time (UTC), given so that it can be repeated.
+    """
+    if spec.refresh_mode != "full_refresh":
+        return _load_batch(connection, spec, files, started_at)
+    total = LoadResult()
+    for file in files:
+        total += _load_batch(connection, spec, [file], started_at)
+    return total
+
+
+def load_waiting(
+    connection: duckdb.DuckDBPyConnection,
+    paths: Paths,
+    spec: StreamSpec,
+    *,
+    started_at: dt.datetime,
+    wave_bytes: int = WAVE_BYTES,
+) -> LoadResult:
+    """Load everything that waits, in waves of about ``wave_bytes`` of input."""
+    total = LoadResult()
+    for wave in _waves(waiting(connection, paths, spec), wave_bytes):
+        total += load(connection, spec, wave, started_at=started_at)
+    return total
+
+
+def _load_batch(
+    connection: duckdb.DuckDBPyConnection,
+    spec: StreamSpec,
+    files: Sequence[Path],
+    started_at: dt.datetime,
+) -> LoadResult:
+    with work_folder(connection) as work:
+        scans, notes = _scan_new(connection, spec, files, work)
+        if not scans:
+            return LoadResult(notes=tuple(notes))
+        create_stage(connection, spec)
+        try:
+            reading = read_files(connection, spec, scans, work)
+            for number in reading.vanished:
+                notes.append(_gone(scans.pop(number).path))
+            if not scans:
+                return LoadResult(notes=tuple(notes))
+            describe_files(
+                connection,
+                {number: found.path.name for number, found in scans.items()},
+                reading.first_lines,
+            )
+            place_rows(connection)
+            with transaction(connection):
+                return _commit(connection, spec, scans, reading, notes, started_at)
+        finally:
+            drop_stage(connection)
+
+
+def _commit(
+    connection: duckdb.DuckDBPyConnection,
+    spec: StreamSpec,
+    scans: dict[int, Scan],
+    reading: Reading,
+    notes: list[str],
+    started_at: dt.datetime,
+) -> LoadResult:
+    ensure_table(connection, spec)
+    load_seq = next_load_seq(connection)
+    quarantined = record_quarantine(connection, spec, load_seq)
+    is_whole = spec.refresh_mode == "full_refresh"
+    if is_whole and (quarantined or reading.refused or _is_empty(connection)):
+        is_whole = False
+        notes.append("not a whole extract: nothing was deleted for being absent")
+    folded = fold(connection, spec, load_seq, started_at, is_whole=is_whole)
+    if folded.absent:
+        notes.append(f"{folded.absent} deleted for being absent from the extract")
+    refused = {n: why for n, why in reading.refused.items() if n in scans}
+    result = result_of(
+        folded,
+        load_seq,
+        quarantined=quarantined,
+        files=len(scans) - len(refused),
+        unreadable_files=len(refused),
+        notes=(*notes, *numbered(reading.notes, len(scans))),
+    )
+    record_files(connection, spec, scans, refused, load_seq)
+    record_load(connection, spec, result, started_at)
+    return result
+
+
+def describe_files(
+    connection: duckdb.DuckDBPyConnection,
+    files: dict[int, str],
+    first_lines: dict[int, int],
+) -> None:
+    """Say which files were staged: table ``staged_file``."""
+    connection.execute(
+        f"""
+        create or replace temp table staged_file as
+        select file_no, file, first_line, first_row, rows
+        from (
+            select unnest($numbers) as file_no, unnest($files) as file,
+                unnest($first_lines) as first_line
+        )
+        left join (
+            select file_no, min(rowid) as first_row,
+                count(*) filter (kind <> {BLANK}) as rows
+            from stage group by file_no
+        ) using (file_no)
+        """,
+        {
+            "numbers": list(files),
+            "files": list(files.values()),
+            "first_lines": [first_lines.get(number, 1) for number in files],
+        },
+    )
+
+
+def _scan_new(
+    connection: duckdb.DuckDBPyConnection,
+    spec: StreamSpec,
+    files: Sequence[Path],
+    work: Path,
+) -> tuple[dict[int, Scan], list[str]]:
+    """Look at the files whose content is new, once for each content."""
+    seen = {
+        content
+        for (content,) in connection.execute(
+            "select content_sha256 from ops.landed_file where stream = ?", [spec.name]
+        ).fetchall()
+    }
+    prefixes = {content[:16] for content in seen}
+    scans: dict[int, Scan] = {}
+    notes: list[str] = []
+    for number, path in enumerate(files):
+        try:
+            if fingerprint(path) in prefixes:
+                continue
+            found = scan(path, encoding_of(spec, path.name), work)
+        except FileNotFoundError:
+            notes.append(_gone(path))
+            continue
+        if found.sha256 not in seen:
+            seen.add(found.sha256)
+            scans[number] = found
+    return scans, notes
+
+
+def _waves(files: list[Path], wave_bytes: int) -> Iterator[list[Path]]:
+    wave: list[Path] = []
+    size = 0
+    for path in files:
+        try:
+            bytes_ = path.stat().st_size
+        except FileNotFoundError:
+            continue
+        if wave and size + bytes_ > wave_bytes:
+            yield wave
+            wave, size = [], 0
+        wave.append(path)
+        size += bytes_
+    if wave:
+        yield wave
+
+
+def _is_empty(connection: duckdb.DuckDBPyConnection) -> bool:
+    row = connection.execute(
+        "select coalesce(sum(rows), 0) from staged_file"
+    ).fetchone()
+    return row is None or row[0] == 0
+
+
+def _gone(path: Path) -> str:
+    return f"{path.name} went away or changed while it was read; the next load takes it"

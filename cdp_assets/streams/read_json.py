@@ -1,0 +1,159 @@
+"""Reading JSON: one record per line, as sent or as split out of a document.
+
+DuckDB's own JSON reader gives no line numbers and drops what it cannot parse. Its CSV
+reader with no delimiter and no quote gives exactly one row per line, in parallel; the
+JSON functions then read the fields of whole columns. Names match whatever their case,
+record by record.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from cdp_assets.streams.scan import Scan, UnreadableError, rewritten
+from cdp_assets.streams.spec import StreamSpec
+from cdp_assets.streams.staging import Column, Source, stage
+
+# No record is larger; DuckDB's JSON reader draws the same line.
+_LINE_BYTES = 16 << 20
+
+_LINES = f"""(
+    select
+        $numbers[file_index::bigint + 1] as file_no, line,
+        case when starts_with(ltrim(line), '{{') and json_valid(line) then line end
+            as document
+    from read_csv(
+        $files, columns = {{line: 'varchar'}}, header = false, auto_detect = false,
+        delim = '', quote = '', escape = '', new_line = '\\n', strict_mode = false,
+        max_line_size = {_LINE_BYTES}
+    )
+)"""
+
+_FAULT = r"""
+    case
+        when contains(line, '\u0000')
+            then 'holds the character U+0000, which no text has; is it damaged?'
+        when document is not null or coalesce(trim(line), '') = '' then null
+        when json_valid(line) then 'a JSON value but no object; expected an object'
+        else 'not valid JSON; expected one object per line. Is the line cut off?'
+    end
+"""
+
+
+def plain_lines(scan: Scan, work: Path) -> Path:
+    """The file with line feeds only, since a reader that meets both kinds miscounts."""
+    if not scan.has_carriage_returns:
+        return scan.text
+    target = rewritten(work, scan.path)
+    with scan.text.open("rb") as source, target.open("wb") as sink:
+        # Outside of strings a carriage return is white space, inside there is none.
+        sink.writelines(line.replace(b"\r", b" ") for line in source)
+    return target
+
+
+def stage_lines(
+    connection: duckdb.DuckDBPyConnection, spec: StreamSpec, files: Mapping[int, Path]
+) -> list[str]:
+    """Stage files that hold one JSON object per line.
+
+    Returns:
+        The keys that are not declared.
+
+    Raises:
+        duckdb.Error: The reader gave up; nothing is staged.
+    """
+    parameters = {
+        "numbers": list(files),
+        "files": [str(path) for path in files.values()],
+    }
+    keys = keys_of(connection, _LINES, parameters)
+    stage(connection, spec, source_of_lines(spec, _LINES, keys, parameters))
+    declared = {name.lower() for name in spec.fields}
+    return sorted(key for key in keys if key.lower() not in declared)
+
+
+def check_lines(
+    connection: duckdb.DuckDBPyConnection, number: int, expected: int
+) -> None:
+    """Check that a file was read to its end.
+
+    Raises:
+        UnreadableError: It has another number of lines than were read.
+    """
+    row = connection.execute(
+        "select count(*) from stage where file_no = ?", [number]
+    ).fetchone()
+    if row is None or row[0] != expected:
+        raise UnreadableError(f"{row and row[0]} lines were read of {expected}")
+
+
+def keys_of(
+    connection: duckdb.DuckDBPyConnection, relation: str, parameters: dict[str, Any]
+) -> list[str]:
+    """Every key that the documents of a relation have at their top."""
+    return [
+        key
+        for (key,) in connection.execute(
+            f"select distinct unnest(json_keys(document)) from {relation}", parameters
+        ).fetchall()
+    ]
+
+
+def source_of_lines(
+    spec: StreamSpec,
+    relation: str,
+    keys: Iterable[str],
+    parameters: dict[str, Any],
+    *,
+    nested_as_text: bool = False,
+    **more: str,
+) -> Source:
+    """How to read records from ``line`` and ``document`` columns.
+
+    Args:
+        spec: The stream.
+        relation: What has the columns.
+        keys: The keys that occur; those that differ from a field's name in case only
+            are that field.
+        parameters: Of the relation.
+        nested_as_text: Whether a json field holds its JSON as a text, as CSV has it.
+        more: Other expressions of the source.
+    """
+    spellings: dict[str, list[str]] = {}
+    for key in sorted(keys):
+        spellings.setdefault(key.lower(), []).append(key)
+    texts: list[str] = []
+    nested: list[str] = []
+    columns: dict[str, Column] = {}
+    for name, field in spec.fields.items():
+        paths = [f"$.{_quoted(key)}" for key in spellings.get(name.lower(), [])]
+        is_nested = field.type == "json" and not nested_as_text
+        taken = nested if is_nested else texts
+        column = "nested" if is_nested else "texts"
+        cells = [f"{column}[{len(taken) + at + 1}]" for at in range(len(paths))]
+        taken.extend(paths)
+        if cells and is_nested:
+            cells = [
+                f"case when {cell}::varchar <> 'null' then {cell} end" for cell in cells
+            ]
+        if cells:
+            columns[name] = Column(f"coalesce({', '.join(cells)})", is_exact=is_nested)
+    return Source(
+        sql=f"""(
+            select *, json_extract_string(document, $texts::varchar[]) as texts,
+                json_extract(document, $nested::varchar[]) as nested
+            from {relation}
+        )""",
+        columns=columns,
+        record="coalesce(document, to_json(line))::varchar",
+        blank="coalesce(trim(line), '') = ''",
+        fault=_FAULT,
+        parameters=parameters | {"texts": texts, "nested": nested},
+        **more,
+    )
+
+
+def _quoted(key: str) -> str:
+    return '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,136 @@
+"""Reading Parquet: whatever types a file has, as the declared ones.
+
+Files with the same columns and types are read in one pass. A column that has the
+declared type already is taken as it is, lists and structures become JSON, anything else
+goes through its text and the same casts as CSV.
+"""
+
+from dataclasses import dataclass
+
+import duckdb
+
+from cdp_assets.streams.columns import Matched, match_columns
+from cdp_assets.streams.scan import Scan, UnreadableError
+from cdp_assets.streams.spec import SQL_TYPES, FieldType, StreamSpec
+from cdp_assets.streams.staging import Column, Source, stage
+
+_WHOLE = (
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+)
+_INSTANTS = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of a file and the types that DuckDB gives them."""
+
+    names: tuple[str, ...]
+    types: tuple[str, ...]
+
+
+def schema_of(connection: duckdb.DuckDBPyConnection, scan: Scan) -> Schema:
+    """Read a file's schema from its footer.
+
+    Raises:
+        UnreadableError: It is no complete Parquet file.
+    """
+    try:
+        columns = connection.execute(
+            "select column_name, column_type from (describe from read_parquet(?))",
+            [str(scan.text)],
+        ).fetchall()
+    except duckdb.Error as error:
+        raise UnreadableError(
+            f"not a complete Parquet file: {first_line(error, scan)}"
+        ) from error
+    return Schema(
+        tuple(name for name, _ in columns), tuple(type_ for _, type_ in columns)
+    )
+
+
+def stage_parquet(
+    connection: duckdb.DuckDBPyConnection,
+    spec: StreamSpec,
+    schema: Schema,
+    scans: dict[int, Scan],
+) -> Matched:
+    """Stage files that share a schema.
+
+    Raises:
+        UnreadableError: A column that the record cannot do without is missing.
+        duckdb.Error: A file is damaged; nothing is staged.
+    """
+    matched = match_columns(spec, schema.names)
+    renamed = ", ".join(f"c{position}" for position in range(len(schema.names)))
+    packed = ", ".join(
+        f'"{name.replace(chr(34), chr(34) * 2)}" := c{position}'
+        for position, name in enumerate(schema.names)
+    )
+    stage(
+        connection,
+        spec,
+        Source(
+            sql=f"""(
+                select * exclude (file_index), $numbers[file_index::bigint + 1] as file_no
+                from (select *, file_index from read_parquet($files))
+                    as columns_of_file({renamed}, file_index)
+            )""",
+            columns={
+                name: _column(spec.fields[name].type, f"c{at}", schema.types[at])
+                for name, at in matched.positions.items()
+            },
+            record=f"to_json(struct_pack({packed}))::varchar",
+            parameters={
+                "numbers": list(scans),
+                "files": [str(scan.text) for scan in scans.values()],
+            },
+        ),
+    )
+    return matched
+
+
+def first_line(error: Exception, scan: Scan) -> str:
+    """What DuckDB says of a file, without the folder it lies in."""
+    lines = str(error).strip().splitlines() or ["no reason given"]
+    return lines[0].replace(str(scan.text), scan.path.name)[:300]
+
+
+def _column(declared: FieldType, cell: str, physical: str) -> Column:
+    exact = _exact(declared, cell, physical)
+    if exact:
+        return Column(exact, is_exact=True)
+    if physical in ("DOUBLE", "FLOAT"):
+        # pandas writes a missing number as NaN.
+        return Column(f"case when not isnan({cell}) then {cell}::varchar end")
+    if physical == "BLOB":
+        # Older writers leave texts unmarked.
+        return Column(f"try(decode({cell}))")
+    if physical == "TIMESTAMP WITH TIME ZONE":
+        return Column(f"({cell} at time zone 'UTC')::varchar")
+    if physical.endswith("]") or physical.startswith(("STRUCT", "MAP", "UNION")):
+        return Column(f"to_json({cell})::varchar")
+    return Column(f"{cell}::varchar")
+
+
+def _exact(declared: FieldType, cell: str, physical: str) -> str | None:
+    """The column as the declared type, where nothing can be lost or fail."""
+    if physical.lower() == SQL_TYPES[declared]:
+        return cell if declared != "json" else None
+    if declared == "integer" and physical in _WHOLE:
+        return f"{cell}::bigint"
+    if declared == "timestamp":
+        if physical == "TIMESTAMP WITH TIME ZONE":
+            return f"({cell} at time zone 'UTC')"
+        if physical in (*_INSTANTS, "DATE"):
+            return f"{cell}::timestamp"
+    if declared == "json" and (
+        physical.endswith("]") or physical.startswith(("STRUCT", "MAP"))
+    ):
+        return f"to_json({cell})"
+    return None

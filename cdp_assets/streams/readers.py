@@ -1,0 +1,213 @@
+"""From files to staged rows: each format's reader over all files it can take at once.
+
+Files that look alike are read in one pass. When a pass fails, its files are read one by
+one, so that a damaged one is found, refused and blocks nobody.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from cdp_assets.streams.columns import match_columns
+from cdp_assets.streams.read_csv import (
+    Header,
+    header_of,
+    stage_carefully,
+    stage_fast,
+)
+from cdp_assets.streams.read_json import check_lines, plain_lines, stage_lines
+from cdp_assets.streams.read_parquet import (
+    Schema,
+    first_line,
+    schema_of,
+    stage_parquet,
+)
+from cdp_assets.streams.scan import Scan, UnreadableError
+from cdp_assets.streams.spec import StreamSpec
+from cdp_assets.streams.split_json import split_records
+
+# What a producer other than the declared one lands: our API batches, compacted files.
+_FORMATS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".parquet": "parquet"}
+
+
+@dataclass
+class Reading:
+    """What came of reading a batch of files into the stage."""
+
+    refused: dict[int, str] = field(default_factory=dict)
+    """Files of which nothing was staged, with the reason."""
+    vanished: set[int] = field(default_factory=set)
+    """Files that went away or changed meanwhile: for the next load."""
+    first_lines: dict[int, int] = field(default_factory=dict)
+    """The line of a file's first row, where not 1."""
+    notes: Counter[str] = field(default_factory=Counter)
+    """Remarks, with the number of files each is true of."""
+
+
+def format_of(spec: StreamSpec, file: str) -> str:
+    """The format of a landed file: by its suffix if that is plain, else as declared."""
+    return _FORMATS.get(Path(file).suffix.lower(), spec.connection.format)
+
+
+def encoding_of(spec: StreamSpec, file: str) -> str | None:
+    """The encoding of a landed file; None for a binary format."""
+    format_ = format_of(spec, file)
+    if format_ == "parquet":
+        return None
+    return spec.connection.encoding if format_ == spec.connection.format else "utf-8"
+
+
+def read_files(
+    connection: duckdb.DuckDBPyConnection,
+    spec: StreamSpec,
+    scans: dict[int, Scan],
+    work: Path,
+) -> Reading:
+    """Stage the rows of ``scans``, which are numbered in the order they arrived."""
+    reading = Reading()
+    by_format: dict[str, dict[int, Scan]] = defaultdict(dict)
+    for number, scan in scans.items():
+        if scan.fault:
+            reading.refused[number] = scan.fault
+        elif not scan.is_blank:
+            by_format[format_of(spec, scan.path.name)][number] = scan
+    _read_csv(connection, spec, by_format["csv"], reading)
+    _read_json(connection, spec, by_format["json"], by_format["ndjson"], work, reading)
+    _read_parquet(connection, spec, by_format["parquet"], reading)
+    reading.vanished = {
+        number for number, scan in scans.items() if not scan.is_unchanged()
+    }
+    unstaged = reading.vanished | set(reading.refused)
+    connection.execute(
+        "delete from stage where list_contains(?, file_no)", [list(unstaged)]
+    )
+    return reading
+
+
+def _read_csv(
+    connection: duckdb.DuckDBPyConnection,
+    spec: StreamSpec,
+    scans: dict[int, Scan],
+    reading: Reading,
+) -> None:
+    delimiter = spec.connection.delimiter
+    groups: dict[Header, dict[int, Scan]] = defaultdict(dict)
+    for number, scan in scans.items():
+        try:
+            header = header_of(scan, delimiter)
+            notes = match_columns(spec, header.names).notes()
+        except UnreadableError as error:
+            reading.refused[number] = str(error)
+        else:
+            reading.notes.update(notes)
+            groups[header][number] = scan
+    for header, group in groups.items():
+        damaged: list[int] = []
+
+        def fast(
+            some: dict[int, Scan],
+            header: Header = header,
+            damaged: list[int] = damaged,
+        ) -> None:
+            damaged += stage_fast(connection, spec, delimiter, header, some)
+
+        def careful(number: int, _: Exception, damaged: list[int] = damaged) -> None:
+            damaged.append(number)
+
+        _together(fast, group, careful)
+        reading.first_lines |= dict.fromkeys(group, header.lines + 1)
+        for number in damaged:
+            scan = group[number]
+            stage_carefully(connection, spec, delimiter, header, number, scan)
+
+
+def _read_json(
+    connection: duckdb.DuckDBPyConnection,
+    spec: StreamSpec,
+    documents: dict[int, Scan],
+    lines: dict[int, Scan],
+    work: Path,
+    reading: Reading,
+) -> None:
+    files: dict[int, Path] = {}
+    for number, scan in documents.items():
+        try:
+            files[number] = split_records(scan, spec, work)
+        except UnreadableError as error:
+            reading.refused[number] = str(error)
+    files |= {number: plain_lines(scan, work) for number, scan in lines.items()}
+    scans = documents | lines
+
+    def read(some: dict[int, Scan]) -> None:
+        ignored = stage_lines(
+            connection, spec, {number: files[number] for number in some}
+        )
+        if ignored:
+            named = ", ".join(ignored[:30])
+            reading.notes[f"keys not declared, ignored: {named}"] += len(some)
+
+    def refuse(number: int, error: Exception) -> None:
+        reading.refused[number] = f"not readable: {first_line(error, scans[number])}"
+
+    _together(read, {number: scans[number] for number in files}, refuse)
+    for number, scan in lines.items():
+        if number not in reading.refused:
+            try:
+                check_lines(connection, number, scan.lines)
+            except UnreadableError as error:
+                reading.refused[number] = str(error)
+
+
+def _read_parquet(
+    connection: duckdb.DuckDBPyConnection,
+    spec: StreamSpec,
+    scans: dict[int, Scan],
+    reading: Reading,
+) -> None:
+    groups: dict[Schema, dict[int, Scan]] = defaultdict(dict)
+    for number, scan in scans.items():
+        try:
+            schema = schema_of(connection, scan)
+            notes = match_columns(spec, schema.names).notes()
+        except UnreadableError as error:
+            reading.refused[number] = str(error)
+        else:
+            reading.notes.update(notes)
+            groups[schema][number] = scan
+
+    def refuse(number: int, error: Exception) -> None:
+        reading.refused[number] = f"damaged: {first_line(error, scans[number])}"
+
+    for schema, group in groups.items():
+
+        def read(some: dict[int, Scan], schema: Schema = schema) -> None:
+            stage_parquet(connection, spec, schema, some)
+
+        _together(read, group, refuse)
+
+
+def _together(
+    read: Callable[[dict[int, Scan]], None],
+    scans: dict[int, Scan],
+    alone_and_failed: Callable[[int, Exception], None],
+) -> None:
+    """Read files in one pass, or one by one if that fails."""
+    if not scans:
+        return
+    try:
+        read(scans)
+    except duckdb.Error as error:
+        if len(scans) == 1:
+            alone_and_failed(next(iter(scans)), error)
+            return
+        for number, scan in scans.items():
+            _together(read, {number: scan}, alone_and_failed)
+
+
+def numbered(notes: Counter[str], files: int) -> Iterable[str]:
+    """The remarks, with how many files each is true of unless of all."""
+    for note, count in notes.items():
+        yield note if count == files else f"{note} (in {count} of {files} files)"

@@ -1,0 +1,134 @@
+"""The summary that ends ``cdp run``: what came in, who it is, what left.
+
+Reads only; every figure is a query that anybody may repeat in the warehouse.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import duckdb
+
+from cdp_assets.identity.evaluation import Evaluation, Quality, evaluate
+from cdp_assets.paths import Paths
+
+PERSON_INSIGHTS = [
+    "lifetime_value",
+    "engagement_score",
+    "churn_risk",
+    "service_status",
+    "cart_status",
+    "lifecycle_stage",
+    "propensity_tier",
+    "account_health",
+]
+
+
+def summary(connection: duckdb.DuckDBPyConnection, paths: Paths) -> str:
+    """Lay the whole state out as text."""
+    sections = [
+        _section("Streams", _streams(connection)),
+        _section("People", _people(connection)),
+        _section("Insights", _insights(connection)),
+        _section("Segments", _segments(connection)),
+        _section("Activations", _activations(connection)),
+    ]
+    truth = paths.samples / "truth.csv"
+    if truth.exists():
+        found = evaluate(connection, truth, paths.samples / "traps.csv")
+        sections.insert(2, _section("Against the samples' truth", _quality(found)))
+    return "\n".join(sections)
+
+
+def _streams(connection: duckdb.DuckDBPyConnection) -> Iterator[Sequence[object]]:
+    yield "stream", "rows in", "records", "superseded", "deleted", "quarantined"
+    yield from connection.execute(
+        """
+        select stream, sum(rows_in)::bigint,
+            (sum(inserted) - sum(deleted))::bigint as records,
+            (sum(superseded) + sum(unchanged))::bigint, sum(deleted)::bigint,
+            sum(quarantined)::bigint
+        from ops.load group by stream order by stream
+        """
+    ).fetchall()
+
+
+def _people(connection: duckdb.DuckDBPyConnection) -> Iterator[Sequence[object]]:
+    row = connection.execute(
+        """
+        select records, people, largest_person, unmatched_records, evidence_rows
+        from identity.run where object = 'individual' and status = 'promoted'
+        order by run desc limit 1
+        """
+    ).fetchone()
+    if row is None:
+        yield ("no identity run was promoted yet",)
+        return
+    records, people, largest, unmatched, evidence = row
+    yield "records", records
+    yield "people", people
+    yield "consolidation rate", f"{1 - people / records if records else 0:.1%}"
+    yield "unmatched rate", f"{unmatched / records if records else 0:.1%}"
+    yield "largest person", f"{largest} records"
+    yield "evidence", evidence
+
+
+def _quality(found: Evaluation) -> Iterator[Sequence[object]]:
+    yield "", "precision", "recall", "F1"
+    yield "people", *_scores(found.people)
+    yield "exact rules alone", *_scores(found.exact_rules)
+    for trap, quality in sorted(found.traps.items()):
+        yield f"  {trap}", *_scores(quality)
+
+
+def _scores(quality: Quality) -> tuple[str, str, str]:
+    return f"{quality.precision:.3f}", f"{quality.recall:.3f}", f"{quality.f1:.3f}"
+
+
+def _insights(connection: duckdb.DuckDBPyConnection) -> Iterator[Sequence[object]]:
+    for name in PERSON_INSIGHTS:
+        yield name, _count(connection, f"insights.{name}")
+
+
+def _segments(connection: duckdb.DuckDBPyConnection) -> Iterator[Sequence[object]]:
+    yield "segment", "members", "left"
+    yield from connection.execute(
+        """
+        select segment, count(*) filter (where left_at is null),
+            count(*) filter (where left_at is not null)
+        from segments.membership group by segment order by segment
+        """
+    ).fetchall()
+
+
+def _activations(connection: duckdb.DuckDBPyConnection) -> Iterator[Sequence[object]]:
+    yield "activation", "delivered", "withheld for consent", "other withheld", "dead"
+    yield from connection.execute(
+        """
+        select activation,
+            count(*) filter (where outcome = 'delivered'),
+            count(*) filter (
+                where outcome = 'withheld' and reason not like '%contact point%'
+            ),
+            count(*) filter (
+                where outcome = 'withheld' and reason like '%contact point%'
+            ),
+            count(*) filter (where outcome = 'dead')
+        from dlo.system_receipt group by activation order by activation
+        """
+    ).fetchall()
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    row = connection.execute(f"select count(*) from {table}").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _section(title: str, rows: Iterable[Sequence[object]]) -> str:
+    lines = [f"\n{title}"]
+    for first, *rest in rows:
+        cells = "".join(f"{_cell(value):>22}" for value in rest)
+        lines.append(f"  {first!s:<28}{cells}".rstrip())
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,4 @@
+{{ union_of([
+    'crm_account__account',
+    'erp_kna1__account',
+]) }}

@@ -1,0 +1,3 @@
+{{ union_of([
+    'crm_contact__account_contact',
+]) }}

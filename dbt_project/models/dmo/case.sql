@@ -1,0 +1,3 @@
+{{ union_of([
+    'support_ticket__case',
+]) }}

@@ -1,0 +1,3 @@
+{{ union_of([
+    'web_event__device',
+]) }}

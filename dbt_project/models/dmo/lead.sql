@@ -1,0 +1,3 @@
+{{ union_of([
+    'crm_lead__lead',
+]) }}

@@ -1,0 +1,4 @@
+{{ union_of([
+    'shop_order__product',
+    'erp_vbap__product',
+]) }}

@@ -1,0 +1,39 @@
+with
+
+source as (
+
+    select * from {{ source('dlo', 'crm_lead') }}
+    where not _is_deleted
+
+),
+
+renamed as (
+
+    select
+        ---------- ids
+        _record_id as id,
+        _record_id as party_id,
+        'mailing' as address_type_id,
+
+        ---------- address
+        {{ address_line('Street', 1) }} as address_line1,
+        {{ address_line('Street', 2) }} as address_line2,
+        {{ clean_name('City') }} as city_name,
+        {{ clean_postal_code('PostalCode') }} as postal_code_text,
+        {{ clean_label('State') }} as state_province_name,
+        {{ clean_text('Country') }} as country_typed,
+
+        ---------- provenance
+        {{ dmo_tail('crm_lead', created='CreatedDate') }}
+
+    from source
+
+),
+
+located as (
+
+    {{ with_country('renamed') }}
+
+)
+
+select * from located

@@ -1,0 +1,41 @@
+with
+
+source as (
+
+    select * from {{ source('dlo', 'email_subscriber') }}
+    where not _is_deleted
+
+),
+
+renamed as (
+
+    select
+        ---------- ids
+        _record_id as id,
+        cast(null as varchar) as primary_account_id,
+        {{ language_of('Locale') }} as primary_language_id,
+        false as is_anonymous,
+
+        ---------- names
+        {{ clean_name('FirstName') }} as first_name,
+        cast(null as varchar) as middle_name,
+        {{ clean_name(strip_suffix('LastName')) }} as last_name,
+        {{ suffix_in('LastName') }} as name_suffix,
+        cast(null as varchar) as salutation,
+        cast(null as varchar) as gender_id,
+        cast(null as varchar) as title_name,
+
+        ---------- dates
+        cast(null as date) as birth_date,
+
+        ---------- provenance
+        {{ dmo_tail('email_subscriber', created='DateJoined') }}
+
+    from source
+
+)
+
+select
+    *,
+    {{ person_name() }} as person_name
+from renamed

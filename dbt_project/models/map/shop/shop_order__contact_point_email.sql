@@ -1,0 +1,38 @@
+with
+
+source as (
+
+    select * from {{ source('dlo', 'shop_order') }}
+    where
+        not _is_deleted
+        and test is not true
+        and {{ json_text('customer', 'id') }} is null
+
+),
+
+renamed as (
+
+    select
+        ---------- ids
+        _record_id as id,
+        _record_id as party_id,
+
+        ---------- address
+        {{ normalise_email('email') }} as email_address,
+        true as primary_flag,
+        false as is_undeliverable,
+
+        ---------- provenance
+        {{ dmo_tail('shop_order', created='created_at') }}
+
+    from source
+
+),
+
+addressed as (
+
+    {{ with_email_forms('renamed') }}
+
+)
+
+select * from addressed

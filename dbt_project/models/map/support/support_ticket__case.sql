@@ -1,0 +1,41 @@
+with
+
+source as (
+
+    select * from {{ source('dlo', 'support_ticket') }}
+    where not _is_deleted
+
+),
+
+renamed as (
+
+    select
+        ---------- ids
+        _record_id as id,
+        cast(id as varchar) as case_number,
+        'support_user:' || requester_id as individual_id,
+        -- Zendesk's organisations are not among the accounts we receive.
+        cast(null as varchar) as account_id,
+
+        ---------- attributes
+        nullif(trim(subject), '') as subject,
+        lower(trim(status)) as case_status_id,
+        lower(trim(priority)) as case_priority_id,
+        {{ json_text('via', 'channel') }} as case_origin_id,
+
+        ---------- dates
+        created_at as opened_date,
+        -- The source keeps no closing date; a solved ticket seldom changes again.
+        case when lower(trim(status)) in ('solved', 'closed') then updated_at end as closed_date,
+        coalesce(
+            lower(trim(status)) in ('new', 'open', 'pending', 'hold'), false
+        ) as is_open,
+
+        ---------- provenance
+        {{ dmo_tail('support_ticket', created='created_at') }}
+
+    from source
+
+)
+
+select * from renamed

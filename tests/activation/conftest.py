@@ -1,0 +1,247 @@
+"""A warehouse with a few people in it, an outbox, and a receiver to deliver to."""
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from cdp_assets.activation.handover import HandOver, hand_over
+from cdp_assets.activation.outbox import Outbox
+from cdp_assets.activation.planning import PlanResult, plan
+from cdp_assets.activation.receiver import Receiver, receiving
+from cdp_assets.activation.spec import ActivationSpec
+from cdp_assets.paths import Paths
+from cdp_assets.warehouse import Warehouse
+
+AS_OF = dt.datetime(2026, 6, 1, 12)
+SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+WEBHOOK = {"kind": "webhook", "url_env": "HOOK_URL", "secret_env": "HOOK_SECRET"}
+
+TABLES = """
+    create table unified.unified_individual (
+        unified_individual_id varchar, first_name varchar
+    );
+    create table unified.unified_contact_point_email (
+        id varchar, unified_individual_id varchar, email_address varchar,
+        is_undeliverable boolean, rank bigint
+    );
+    create table unified.unified_contact_point_phone (
+        id varchar, unified_individual_id varchar,
+        formatted_e164_phone_number varchar, rank bigint
+    );
+    create table insights.lifetime_value (
+        unified_individual_id varchar, lifetime_value decimal(18,2),
+        last_order_date date
+    );
+    create table dmo.contact_point_consent (
+        id varchar, contact_point_type_id varchar, contact_point_value varchar,
+        data_use_purpose_id varchar, engagement_channel_type_id varchar,
+        consent_status_id varchar, consent_captured_source_name varchar,
+        consent_captured_date_time timestamp, effective_from_date timestamp,
+        effective_to_date timestamp
+    );
+"""
+
+
+class World:
+    """People, their consent and their membership, as the stages before leave them."""
+
+    def __init__(self, paths: Paths, connection: duckdb.DuckDBPyConnection) -> None:
+        self.paths = paths
+        self.connection = connection
+        self.outbox = Outbox(paths.outbox)
+        self.run = 0
+        connection.execute(TABLES)
+
+    def person(
+        self,
+        name: str,
+        *,
+        email: str | None = "",
+        consent: str | None = "opt_in",
+        value: int = 100,
+    ) -> str:
+        """A member of segment vip: an address and consent for it, unless told not."""
+        address = f"{name}@example.test" if email == "" else email
+        self.connection.execute(
+            "insert into unified.unified_individual values (?, ?)",
+            [name, name.title()],
+        )
+        self.connection.execute(
+            "insert into insights.lifetime_value values (?, ?, date '2026-05-01')",
+            [name, value],
+        )
+        self.connection.execute(
+            "insert into segments.membership values ('vip', ?, ?, null, 1)",
+            [name, AS_OF],
+        )
+        if address is not None:
+            self.email(name, address)
+            if consent is not None:
+                self.consent(address, consent)
+        return name
+
+    def email(
+        self, name: str, address: str, *, rank: int = 1, undeliverable: bool = False
+    ) -> None:
+        self.connection.execute(
+            "insert into unified.unified_contact_point_email values (?, ?, ?, ?, ?)",
+            [f"{name}-{address}", name, address, undeliverable, rank],
+        )
+
+    def consent(self, address: str, status: str, **columns: Any) -> str:
+        """A consent row for marketing by e-mail; the latest of its source."""
+        (count,) = self.row("select count(*) from dmo.contact_point_consent")
+        columns = {
+            "id": f"consent_log:{count + 1}",
+            "contact_point_type_id": "email",
+            "contact_point_value": address,
+            "data_use_purpose_id": "marketing",
+            "engagement_channel_type_id": "email",
+            "consent_status_id": status,
+            "consent_captured_source_name": "shop",
+            "consent_captured_date_time": AS_OF
+            - dt.timedelta(days=30)
+            + dt.timedelta(hours=count),
+        } | columns
+        names = ", ".join(columns)
+        marks = ", ".join("?" * len(columns))
+        self.connection.execute(
+            f"insert into dmo.contact_point_consent ({names}) values ({marks})",
+            list(columns.values()),
+        )
+        return str(columns["id"])
+
+    def leaves(self, name: str) -> None:
+        self.connection.execute(
+            "update segments.membership set left_at = ? "
+            "where unified_individual_id = ? and left_at is null",
+            [AS_OF, name],
+        )
+
+    def enters(self, name: str) -> None:
+        self.connection.execute(
+            "insert into segments.membership values ('vip', ?, ?, null, 1)",
+            [name, AS_OF],
+        )
+
+    def vanishes(self, name: str) -> None:
+        """As the loser of a merge does."""
+        for table in (
+            "unified.unified_individual",
+            "unified.unified_contact_point_email",
+            "insights.lifetime_value",
+        ):
+            self.connection.execute(
+                f"delete from {table} where unified_individual_id = ?", [name]
+            )
+        self.leaves(name)
+
+    def worth(self, name: str, value: int) -> None:
+        self.connection.execute(
+            "update insights.lifetime_value set lifetime_value = ? "
+            "where unified_individual_id = ?",
+            [value, name],
+        )
+
+    def plan(self, spec: ActivationSpec, as_of: dt.datetime = AS_OF) -> PlanResult:
+        self.run += 1
+        return plan(self.connection, spec, self.outbox, self.run, as_of)
+
+    def hand_over(self) -> HandOver:
+        return hand_over(self.connection, self.outbox)
+
+    def send_off(self, spec: ActivationSpec) -> PlanResult:
+        """Plan and hand over, as a run does."""
+        planned = self.plan(spec)
+        self.hand_over()
+        return planned
+
+    def planned(self) -> list[tuple[Any, ...]]:
+        """Every planned change: person, operation and cause, in order."""
+        return self.connection.execute(
+            "select unified_individual_id, operation, cause "
+            "from activation.planned order by sequence"
+        ).fetchall()
+
+    def row(self, sql: str) -> tuple[Any, ...]:
+        found = self.connection.execute(sql).fetchone()
+        assert found is not None
+        return found
+
+    def waiting(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Ask the outbox."""
+        with self.outbox.connect() as connection:
+            return connection.execute(sql, parameters).fetchall()
+
+    def states(self) -> dict[str, str]:
+        """Per person the state of their last change."""
+        return dict(
+            self.waiting(
+                "select unified_individual_id, state from outbox order by sequence"
+            )
+        )
+
+
+@pytest.fixture
+def world(paths: Paths, warehouse: Warehouse) -> Iterator[World]:
+    with warehouse.writing("a test") as connection:
+        yield World(paths, connection)
+
+
+@pytest.fixture
+def activation() -> Any:
+    """Declares an activation to the webhook, changed as the test asks."""
+
+    def declare(**changes: Any) -> ActivationSpec:
+        return ActivationSpec.model_validate(
+            {
+                "name": "welcome",
+                "label": "Welcome",
+                "description": "…",
+                "owner": "team:crm",
+                "segment": "vip",
+                "destination": WEBHOOK,
+                "channel": "email",
+                "purpose": "marketing",
+                "mapping": {
+                    "email": "contact.email_address",
+                    "first_name": "profile.first_name",
+                    "value": "lifetime_value.lifetime_value",
+                },
+                # Seconds in production; a test has no time for them.
+                "retry": {
+                    "max_attempts": 4,
+                    "base_seconds": 0.05,
+                    "cap_seconds": 0.2,
+                },
+            }
+            | changes
+        )
+
+    return declare
+
+
+@pytest.fixture
+def as_of() -> dt.datetime:
+    return AS_OF
+
+
+@pytest.fixture
+def hook_secret() -> str:
+    return SECRET
+
+
+@pytest.fixture
+def receiver(tmp_path: Path) -> Iterator[Receiver]:
+    with receiving(tmp_path / "received.ndjson", SECRET) as running:
+        yield running
+
+
+@pytest.fixture
+def hook(receiver: Receiver) -> dict[str, str]:
+    """The settings under which the webhook destination reaches the receiver."""
+    return {"HOOK_URL": receiver.url, "HOOK_SECRET": SECRET}

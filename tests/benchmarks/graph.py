@@ -1,0 +1,98 @@
+"""The whole graph at several sizes, stage by stage, beside a hand-written floor.
+
+``python -m tests.benchmarks.graph 10000 100000`` makes a sample of about that many
+person records for each size (not counted), runs every stage in a process of its own,
+runs the floor over the same files, compares digests, and prints seconds and peak memory.
+The figures also go to ``benchmark-<records>.json`` in the benchmark's folder, which is
+``CDP_BENCHMARK`` or ``data/benchmark``.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from cdp_assets.paths import PROJECT, Paths
+from cdp_assets.runs import parse_instant, pin_as_of
+from tests.benchmarks import floor
+from tests.benchmarks.stages import STAGES
+
+# Person records per person of the samples, 2.29 at any size.
+RECORDS_PER_PERSON = 2.29
+
+Figures = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("records", type=int, nargs="*", default=[10_000, 100_000])
+    parser.add_argument("--keep", action="store_true", help="keep the warehouses")
+    options = parser.parse_args()
+    home = Path(os.environ.get("CDP_BENCHMARK") or PROJECT / "data" / "benchmark")
+    for records in options.records:
+        figures = measure(home, records)
+        report = home / f"benchmark-{records}.json"
+        report.write_text(json.dumps(figures, indent=1) + "\n")
+        print("\n".join(table(figures)), flush=True)
+        if not options.keep:
+            shutil.rmtree(home / str(records))
+
+
+def measure(home: Path, records: int) -> Figures:
+    """Everything at one size."""
+    paths = Paths(home / str(records))
+    shutil.rmtree(paths.root, ignore_errors=True)
+    manifest = make_sample(paths, round(records / RECORDS_PER_PERSON))
+    figures: Figures = {
+        "person_records": manifest["person_records"],
+        "people": manifest["people"],
+        "rows_in_files": sum(manifest["records"].values()),
+        "duckdb": duckdb.__version__,
+        "processors": os.cpu_count(),
+        "stages": {},
+    }
+    for stage in STAGES:
+        print(f"{records:,} records: {stage} …", file=sys.stderr, flush=True)
+        figures["stages"][stage] = run("tests.benchmarks.stages", stage, paths.root)
+    figures["floor"] = run("tests.benchmarks.floor", paths.samples, paths.root)
+    figures["different"] = floor.different(paths.root)
+    return figures
+
+
+def make_sample(paths: Paths, people: int) -> Figures:
+    """The files of one size, in the inbox, and the clock pinned to their instant."""
+    made = (
+        "from pathlib import Path; import sys; "
+        "from cdp_assets.samples.generate import generate; "
+        "generate(Path(sys.argv[1]), people=int(sys.argv[2]))"
+    )
+    paths.root.mkdir(parents=True)
+    command = [sys.executable, "-c", made, str(paths.samples), str(people)]
+    subprocess.run(command, check=True, cwd=PROJECT)
+    manifest = json.loads((paths.samples / "manifest.json").read_text())
+    for stream in manifest["records"]:
+        folder = paths.inbox / stream
+        folder.mkdir(parents=True)
+        for file in (paths.samples / stream).iterdir():
+            (folder / file.name).hardlink_to(file)
+    pin_as_of(paths, parse_instant(manifest["as_of"]))
+    return dict(manifest)
+
+
+def run(module: str, *arguments: object) -> Figures:
+    """Run a module in its own process; it prints JSON."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if done.returncode:
+        sys.exit(f"{module} {arguments[0]} failed")
+    return dict(json.loads(done.stdout.splitlines()[-1]))

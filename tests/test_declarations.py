@@ -1,0 +1,75 @@
+"""Declarations: an error names the file, the field and what would be right."""
+
+from pathlib import Path
+
+import pytest
+
+from cdp_assets.declarations import DeclarationError, identifier, read_declarations
+from cdp_assets.streams.spec import StreamSpec, load_streams
+
+GOOD = """
+name: crm_thing
+source_system: crm
+source_object: Thing
+description: Things.
+connection: {kind: files, pattern: "*.csv", format: csv}
+category: profile
+primary_key: [Id]
+modified_at: Changed
+refresh_mode: upsert
+schedule: "0 * * * *"
+retention_days: 10
+freshness_hours: 1
+expected_records_per_day: 1
+fields: {Id: string, Changed: timestamp}
+"""
+
+
+def read(folder: Path, text: str, name: str = "crm_thing") -> StreamSpec:
+    (folder / f"{name}.yaml").write_text(text)
+    return read_declarations(folder, StreamSpec)[name]
+
+
+def test_a_stream_is_read_from_one_file(tmp_path: Path) -> None:
+    spec = read(tmp_path, GOOD)
+    assert spec.fields["Id"].type == "string"
+    assert spec.order_field == "Changed"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("category: profile", "category: prophet"), "category"),
+        (("description: Things.", "descriptoin: Things."), "descriptoin: unknown key"),
+        (("primary_key: [Id]", "primary_key: [Key]"), "'Key' is not among the fields"),
+        (("modified_at: Changed", "modified_at: Edited"), "'Edited' is not among"),
+        (("Id: string", "Id: text"), "fields.Id.type"),
+        (("category: profile", "category: engagement"), "event_time"),
+        (("fields: {Id", "fields: {id: string, Id"), "differ only in case"),
+        (("fields: {Id", 'fields: {"a b": string, Id'), "not an identifier"),
+        (("name: crm_thing", "name: other"), "must equal the file's name"),
+        (("name: crm_thing", "name: [crm_thing"), "not readable as YAML"),
+    ],
+)
+def test_a_faulty_declaration_names_file_and_field(
+    tmp_path: Path, change: tuple[str, str], words: str
+) -> None:
+    """Pydantic's own message names neither the file nor the remedy."""
+    with pytest.raises(DeclarationError) as raised:
+        read(tmp_path, GOOD.replace(*change, 1))
+    assert "crm_thing.yaml" in str(raised.value)
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ['x"; drop table y', "1st", "", "a-b", "ä"])
+def test_what_is_no_identifier_never_reaches_sql(name: str) -> None:
+    with pytest.raises(ValueError, match="identifier"):
+        identifier(name)
+
+
+def test_every_shipped_stream_is_complete() -> None:
+    streams = load_streams()
+    assert len(streams) == 18
+    for spec in streams.values():
+        assert spec.description
+        assert spec.is_system or spec.authoritative_for

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import duckdb
 
+from cdp_assets.declarations import quoted
 from cdp_assets.identity.evaluation import Evaluation, Quality, evaluate
 from cdp_assets.paths import Paths
 
@@ -39,16 +40,24 @@ def summary(connection: duckdb.DuckDBPyConnection, paths: Paths) -> str:
 
 
 def _streams(connection: duckdb.DuckDBPyConnection) -> Iterator[Sequence[object]]:
-    yield "stream", "rows in", "records", "superseded", "deleted", "quarantined"
-    yield from connection.execute(
+    yield "stream", "rows in", "loaded", "superseded", "quarantined", "live records"
+    for stream, *figures in connection.execute(
         """
         select stream, sum(rows_in)::bigint,
-            (sum(inserted) - sum(deleted))::bigint as records,
-            (sum(superseded) + sum(unchanged))::bigint, sum(deleted)::bigint,
-            sum(quarantined)::bigint
+            (sum(inserted) + sum(updated) + sum(deleted))::bigint,
+            (sum(superseded) + sum(unchanged))::bigint, sum(quarantined)::bigint
         from ops.load group by stream order by stream
         """
-    ).fetchall()
+    ).fetchall():
+        yield (
+            stream,
+            *figures,
+            _count(connection, f"{_dlo(stream)} where not _is_deleted"),
+        )
+
+
+def _dlo(stream: str) -> str:
+    return f"dlo.{quoted(stream)}"
 
 
 def _people(connection: duckdb.DuckDBPyConnection) -> Iterator[Sequence[object]]:

@@ -40,7 +40,7 @@ class Outbox:
         with contextlib.closing(
             sqlite3.connect(
                 self.path,
-                timeout=60,
+                timeout=300,
                 isolation_level=None,
                 check_same_thread=not threads,
             )

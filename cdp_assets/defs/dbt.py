@@ -7,6 +7,7 @@ Asset keys need no translation: dbt names an asset ``<schema>/<model>`` and a so
 import fcntl
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def current_manifest(project: DbtProject) -> Path:
     with (target / ".parse.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not manifest.exists() or _newest(DBT_PROJECT) > manifest.stat().st_mtime:
-            project.preparer.prepare(project)
+            RESOURCE.cli(["parse", "--quiet"], target_path=target).wait()
             os.utime(manifest)
     return manifest
 
@@ -69,6 +70,10 @@ class Translator(DagsterDbtTranslator):
 
 
 DBT = DbtProject(project_dir=DBT_PROJECT, profiles_dir=DBT_PROJECT, target="warehouse")
+# The environment need not be activated for its own dbt to be found.
+RESOURCE = DbtCliResource(
+    project_dir=DBT, dbt_executable=str(Path(sys.executable).with_name("dbt"))
+)
 MANIFEST = current_manifest(DBT)
 TRANSLATOR = Translator(
     settings=DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True)
@@ -144,5 +149,5 @@ def dbt_definitions() -> dg.Definitions:
     """The three parts and the resource that runs them."""
     return dg.Definitions(
         assets=[harmonisation, customer, monitoring],
-        resources={"dbt": DbtCliResource(project_dir=DBT)},
+        resources={"dbt": RESOURCE},
     )

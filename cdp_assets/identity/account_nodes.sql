@@ -5,7 +5,6 @@ select
     data_source_id,
     cast(null as varchar) as first_name,
     cast(null as varchar) as first_name_canonical,
-    cast([] as varchar []) as first_name_forms,
     cast(null as varchar) as middle_name,
     cast(null as varchar) as last_name,
     cast(null as varchar) as name_suffix,

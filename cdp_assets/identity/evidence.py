@@ -14,6 +14,7 @@ from collections.abc import Callable
 import duckdb
 
 from cdp_assets.identity.fields import BLOCKING_ONLY, OBJECTS
+from cdp_assets.identity.model import personal_levels
 from cdp_assets.identity.pairs import PairQuery, query_for
 from cdp_assets.identity.rules import Criterion, ObjectRules
 from cdp_assets.identity.scoring import Scorer
@@ -31,10 +32,10 @@ def pair_queries(object_name: str, rules: ObjectRules) -> dict[str, PairQuery]:
     }
     for block in rules.model.blocking if rules.model else []:
         criteria = [
-            Criterion(field=field, method="exact_normalised") for field in block
+            Criterion(field=field, method="exact_normalised") for field in block.fields
         ]
-        queries[f"blocking {' + '.join(block)}"] = query_for(
-            criteria, fields | BLOCKING_ONLY
+        queries[f"blocking {' + '.join(block.fields)}"] = query_for(
+            criteria, fields | BLOCKING_ONLY, at_most=block.at_most
         )
     return queries
 
@@ -106,7 +107,9 @@ def _assemble(
     )
     stage_vetoes(connection, rules.cannot_link, "evidence_pair", "evidence_veto")
     add_vetoes(connection, "evidence_veto")
-    _overrule(connection, rules)
+    if rules.model:
+        _overrule(connection, rules, rules.model.link_weight)
+        _require_personal(connection)
 
 
 def add_vetoes(connection: duckdb.DuckDBPyConnection, vetoes: str) -> None:
@@ -125,14 +128,16 @@ def add_vetoes(connection: duckdb.DuckDBPyConnection, vetoes: str) -> None:
     )
 
 
-def _overrule(connection: duckdb.DuckDBPyConnection, rules: ObjectRules) -> None:
+def _overrule(
+    connection: duckdb.DuckDBPyConnection, rules: ObjectRules, link_weight: float
+) -> None:
     """Veto pairs that only rules hold which the model may overrule, and does."""
     floors = {
         name: rule.overruled_below
         for name, rule in rules.match_rules.items()
         if rule.overruled_below is not None
     }
-    if not floors or rules.model is None:
+    if not floors:
         return
     connection.execute(
         """
@@ -147,12 +152,31 @@ def _overrule(connection: duckdb.DuckDBPyConnection, rules: ObjectRules) -> None
         end)
         """,
         {
-            "link": rules.model.link_weight,
+            "link": link_weight,
             "rules": list(floors),
             "floors": list(floors.values()),
         },
     )
     add_vetoes(connection, "overruled")
+
+
+def _require_personal(connection: duckdb.DuckDBPyConnection) -> None:
+    """Veto pairs the model alone would link on what a whole household shares."""
+    personal = " or ".join(
+        f"list_contains({levels}, levels[{place}])"
+        for place, levels in personal_levels()
+    )
+    connection.execute(
+        f"""
+        create or replace temp table impersonal as
+        select node_l, node_r, 'nothing_personal' as fact
+        from staged_evidence
+        where kind in ('rule', 'model')
+        group by node_l, node_r
+        having bool_and(kind = 'model' and not ({personal}))
+        """
+    )
+    add_vetoes(connection, "impersonal")
 
 
 def stage_links(connection: duckdb.DuckDBPyConnection, rules: ObjectRules) -> None:

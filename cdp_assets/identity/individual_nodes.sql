@@ -31,20 +31,6 @@ named as (
     from people
 ),
 
--- Bill, Billy and William share a form, and so do Anna Maria and Maria.
-forms as (
-    select
-        words.first_name,
-        distinct_values(list(words.word) || list(nickname.canonical)) as forms
-    from (
-        select distinct first_name, unnest(name_words(first_name)) as word
-        from named
-        where first_name is not null
-    ) as words
-    left join node_nickname as nickname on words.word = nickname.name
-    group by words.first_name
-),
-
 emails as (
     select
         party_id as record,
@@ -96,7 +82,6 @@ select
     named.data_source_id,
     named.first_name,
     coalesce(nickname.canonical, named.first_name) as first_name_canonical,
-    coalesce(forms.forms, []) as first_name_forms,
     named.middle_name,
     named.last_name,
     named.name_suffix,
@@ -124,7 +109,6 @@ select
         'cities': coalesce(addresses.cities_written, [])
     } as as_written
 from named
-left join forms on named.first_name = forms.first_name
 left join node_nickname as nickname on named.first_name = nickname.name
 left join emails on named.record = emails.record
 left join phones on named.record = phones.record

@@ -20,6 +20,16 @@ _SWAPPED = "first_name_l = last_name_r and last_name_l = first_name_r"
 # Two names that many people bear are two names, however alike: Lena and Lea, Peter and
 # Petra. A typo makes a name that hardly anybody bears.
 _BOTH_KNOWN = "(first_name_known_l and first_name_known_r)"
+# Flo is Florian, Lisa Elisabeth; but one last letter more is Daniela, not Daniel.
+_SHORT_FORM = (
+    "least(length(first_name_l), length(first_name_r)) > 1 "
+    "and (starts_with(first_name_sound_l, first_name_sound_r) "
+    "or starts_with(first_name_sound_r, first_name_sound_l) "
+    "or (least(length(first_name_l), length(first_name_r)) > 3 "
+    "and (contains(first_name_l, first_name_r) "
+    "or contains(first_name_r, first_name_l)))) "
+    f"and not ({_BOTH_KNOWN} and abs(length(first_name_l) - length(first_name_r)) = 1)"
+)
 _SAME_PLACE = (
     "(list_has_any(postal_codes_l, postal_codes_r) or list_has_any(cities_l, cities_r))"
 )
@@ -38,10 +48,11 @@ COMPARISONS: dict[str, list[tuple[str, str]]] = {
             "and first_name_l[1] = first_name_r[1]",
         ),
         ("another spelling", "first_name_sound_l = first_name_sound_r"),
+        ("short form", _SHORT_FORM),
         (
             "one typo",
-            "jaro_winkler_similarity(first_name_l, first_name_r) >= 0.9 "
-            f"and not {_BOTH_KNOWN}",
+            "jaro_winkler_similarity(first_name_canonical_l, first_name_canonical_r) "
+            f">= 0.9 and not {_BOTH_KNOWN}",
         ),
         (
             "similar",
@@ -139,13 +150,27 @@ COMPARISONS: dict[str, list[tuple[str, str]]] = {
 }
 
 COLUMNS = [
-    "node_id", "first_name", "first_name_forms", "first_name_sound", "first_name_known",
+    "node_id", "first_name", "first_name_canonical", "first_name_forms", "first_name_sound", "first_name_known",
     "last_name", "last_name_words", "birth_date", "birth_year", "emails", "mailboxes",
     "phones", "streets", "postal_codes", "cities", "gender",
 ]  # fmt: skip
 
+# A household shares its last name, street and landline. Without one of these levels in
+# common two of its records are two people, whatever the rest weighs.
+PERSONAL = {
+    "first_name": {
+        "same", "nickname or one of several", "first and last swapped", "initial",
+        "another spelling", "short form", "one typo", "similar",
+    },
+    "birth_date": {"same", "day and month swapped"},
+    "email": {"same", "same mailbox elsewhere", "one typo"},
+}  # fmt: skip
+
 # Agreeing on a rare name says more than on a common one.
 WEIGHED_BY_FREQUENCY = ["first_name", "last_name"]
+
+# A prior for fewer records than this would link on a name alone.
+_SMALLEST_STEP = 4**6
 
 
 @dataclass(frozen=True)
@@ -154,6 +179,7 @@ class MatchModel:
 
     version: str
     settings: dict[str, Any]
+    matches_per_record: float
     frequencies: dict[str, dict[str, float]]
 
     def for_records(self, records: int) -> "MatchModel":
@@ -164,13 +190,79 @@ class MatchModel:
         a step new records change nobody else's weights, and a step is a model version
         of its own.
         """
-        step = max(_SMALLEST, 4 ** round(math.log(max(records, 1), 4)))
-        prior = self.settings["matches_per_record"] / step
+        step = max(_SMALLEST_STEP, 4 ** round(math.log(max(records, 1), 4)))
+        prior = self.matches_per_record / step
         return MatchModel(
             f"{self.version}@{step}",
             {**self.settings, "probability_two_random_records_match": prior},
+            self.matches_per_record,
             self.frequencies,
         )
+
+    def prior_weight(self) -> float:
+        """The weight two records have before anything of them is compared."""
+        prior = float(self.settings["probability_two_random_records_match"])
+        return math.log2(prior / (1 - prior))
+
+    def level_weights(self) -> dict[str, dict[int, float]]:
+        """Per comparison the weight of each level, numbered as in evidence.
+
+        The highest number is the strongest level, 0 is the last resort; -1 stands for a
+        missing value, which weighs nothing.
+        """
+        weights = {}
+        for comparison in self.settings["comparisons"]:
+            levels = [
+                level
+                for level in reversed(comparison["comparison_levels"])
+                if not level.get("is_null_level")
+            ]
+            weights[comparison["output_column_name"]] = {
+                number: math.log2(level["m_probability"] / level["u_probability"])
+                for number, level in enumerate(levels)
+            }
+        return weights
+
+
+def read_model(file: str) -> MatchModel:
+    """Read the model that lies beside the ruleset."""
+    text = RULESET.with_name(file).read_text(encoding="utf-8")
+    content = json.loads(text)
+    return MatchModel(
+        f"model-{hashlib.sha256(text.encode()).hexdigest()[:12]}",
+        content["settings"],
+        content["matches_per_record"],
+        content["frequencies"],
+    )
+
+
+def personal_levels() -> list[tuple[int, list[int]]]:
+    """For each personal comparison its place in ``levels``, and the levels that count.
+
+    Places count from one, as lists in SQL do.
+    """
+    found = []
+    for place, (name, levels) in enumerate(COMPARISONS.items(), start=1):
+        labels = [label for label, _ in reversed(levels) if label != "missing"]
+        counting = [
+            number
+            for number, label in enumerate(labels)
+            if label in PERSONAL.get(name, ())
+        ]
+        if counting:
+            found.append((place, counting))
+    return found
+
+
+def same_first_name() -> list[str]:
+    """The conditions under which two first names are taken for one."""
+    return [
+        condition
+        for label, condition in COMPARISONS["first_name"]
+        if label not in {"one typo", "similar", "different"}
+    ]
+
+
 def untrained_settings() -> dict[str, Any]:
     """Splink settings of the comparisons above, without weights."""
     return {
@@ -192,5 +284,7 @@ def _comparison(name: str) -> dict[str, Any]:
         }
         if label == "missing":
             level["is_null_level"] = True
+        if label == "same" and name in WEIGHED_BY_FREQUENCY:
+            level["tf_adjustment_column"] = name
         levels.append(level)
     return {"output_column_name": name, "comparison_levels": levels}

@@ -68,6 +68,15 @@ def stage_nodes(connection: duckdb.DuckDBPyConnection, ruleset: Ruleset) -> None
     )
 
 
+def count_nodes(connection: duckdb.DuckDBPyConnection, object_name: str) -> int:
+    """How many records of one object are staged."""
+    return int(
+        connection.execute(
+            "select count(*) from staged_node where object = ?", [object_name]
+        ).fetchall()[0][0]
+    )
+
+
 def _block_values(
     connection: duckdb.DuckDBPyConnection, ruleset: Ruleset, name: str
 ) -> None:

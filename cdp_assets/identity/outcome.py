@@ -19,6 +19,8 @@ class ObjectOutcome:
     """The figures of one object: people, or companies."""
 
     object: str
+    ruleset_version: str
+    model_version: str | None
     records: int
     people: int
     largest: int
@@ -30,9 +32,16 @@ class ObjectOutcome:
     verdicts: list[Verdict]
 
     @classmethod
-    def unmeasured(cls, name: str, verdicts: list[Verdict]) -> "ObjectOutcome":
+    def unmeasured(
+        cls, name: str, versions: tuple[str, str | None], verdicts: list[Verdict]
+    ) -> "ObjectOutcome":
         """The outcome of a run that was refused before it made any pair."""
-        return cls(name, 0, 0, 0, 0, 0, 0, 0, Changes(0, 0, 0), verdicts)
+        return cls(name, *versions, *[0] * 7, Changes(0, 0, 0), verdicts)
+
+    @property
+    def status(self) -> str:
+        """``promoted``, or ``held`` where a gate failed."""
+        return "held" if self.failures else "promoted"
 
     @property
     def failures(self) -> list[Verdict]:
@@ -52,14 +61,16 @@ class ObjectOutcome:
 
 @dataclass(frozen=True)
 class ResolutionResult:
-    """A resolution, promoted or held."""
+    """A resolution: of each object, promoted or held."""
 
     run: int
-    status: str
-    ruleset_version: str
-    model_version: str | None
     outcomes: dict[str, ObjectOutcome]
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def status(self) -> str:
+        """``promoted``, or ``held`` where a gate of any object failed."""
+        return "held" if self.failures else "promoted"
 
     @property
     def individual(self) -> ObjectOutcome:
@@ -97,6 +108,7 @@ class ResolutionResult:
 def measure(
     connection: duckdb.DuckDBPyConnection,
     object_name: str,
+    versions: tuple[str, str | None],
     *,
     groups_refined: int,
     changes: Changes,
@@ -120,6 +132,7 @@ def measure(
     ).fetchall()[0]
     return ObjectOutcome(
         object_name,
+        *versions,
         int(records),
         people,
         largest,
@@ -134,34 +147,34 @@ def measure(
 
 def record_run(
     connection: duckdb.DuckDBPyConnection,
-    result: ResolutionResult,
+    outcome: ObjectOutcome,
     *,
+    run: int,
     started_at: dt.datetime,
     as_of: dt.datetime,
 ) -> None:
-    """Write the rows of ``identity.run``; a repeated run replaces its own."""
-    for outcome in result.outcomes.values():
-        failed = outcome.failures
-        connection.execute(
-            f"insert or replace into identity.run values ({', '.join('?' * 18)})",
-            [
-                result.run,
-                outcome.object,
-                started_at,
-                utc_now(),
-                as_of,
-                result.ruleset_version,
-                result.model_version if outcome.object == "individual" else None,
-                result.status,
-                outcome.records,
-                outcome.people,
-                outcome.largest,
-                outcome.unmatched,
-                outcome.evidence_rows,
-                outcome.changes.created,
-                outcome.changes.changed,
-                outcome.changes.retired,
-                ", ".join(verdict.gate for verdict in failed) or None,
-                "; ".join(str(verdict) for verdict in failed) or None,
-            ],
-        )
+    """Write the row of ``identity.run``; a repeated run replaces its own."""
+    failures = outcome.failures
+    connection.execute(
+        f"insert or replace into identity.run values ({', '.join('?' * 18)})",
+        [
+            run,
+            outcome.object,
+            started_at,
+            utc_now(),
+            as_of,
+            outcome.ruleset_version,
+            outcome.model_version,
+            outcome.status,
+            outcome.records,
+            outcome.people,
+            outcome.largest,
+            outcome.unmatched,
+            outcome.evidence_rows,
+            outcome.changes.created,
+            outcome.changes.changed,
+            outcome.changes.retired,
+            ", ".join(verdict.gate for verdict in failures) or None,
+            "; ".join(str(verdict) for verdict in failures) or None,
+        ],
+    )

@@ -22,6 +22,7 @@ class PairQuery:
     keys: list[str]
     filters: list[str]
     repeats: bool
+    at_most: int | None = None
 
     def pairs(self) -> str:
         """SELECT of the pairs ``node_l``, ``node_r``, each once, the smaller first."""
@@ -30,10 +31,18 @@ class PairQuery:
         return f"""
             select {"distinct" if self.repeats else ""}
                 l.node_id as node_l, r.node_id as node_r
-            from ({self.keyed}) as l
-            inner join ({self.keyed}) as r
+            from ({self._rows()}) as l
+            inner join ({self._rows()}) as r
                 on {on} and l.node_id < r.node_id{where}
         """
+
+    def _rows(self) -> str:
+        if self.at_most is None:
+            return self.keyed
+        return (
+            f"select * from ({self.keyed}) qualify count(*) over "
+            f"(partition by {', '.join(self.keys)}) <= {self.at_most}"
+        )
 
     def largest(self) -> str:
         """SELECT of all pairs, those of the value that makes most, and a node of it."""
@@ -44,12 +53,17 @@ class PairQuery:
                 arg_max(node_id, (records, -node_id))
             from (
                 select count(*) as records, min(node_id) as node_id
-                from ({self.keyed}) group by {", ".join(self.keys)}
+                from ({self._rows()}) group by {", ".join(self.keys)}
             )
         """
 
 
-def query_for(criteria: list[Criterion], fields: dict[str, MatchField]) -> PairQuery:
+def query_for(
+    criteria: list[Criterion],
+    fields: dict[str, MatchField],
+    *,
+    at_most: int | None = None,
+) -> PairQuery:
     """Compile the criteria of one rule, or of one blocking key."""
     columns, keys, filters, present = ["node_id"], [], [], []
     repeats = False
@@ -76,7 +90,7 @@ def query_for(criteria: list[Criterion], fields: dict[str, MatchField]) -> PairQ
         f"select {', '.join(columns)} from staged_matchable "
         f"where {' and '.join(present)}"
     )
-    return PairQuery(keyed, keys, filters, repeats)
+    return PairQuery(keyed, keys, filters, repeats, at_most)
 
 
 def _compared(criterion: Criterion, field: MatchField) -> str:

@@ -2,8 +2,8 @@
 
     nodes -> evidence -> components, refined -> ids -> gates -> promotion
 
-All of it happens in one transaction: what passes the gates is published whole; what
-fails is rolled back and held, and the last good people stay as they are.
+Everything up to the gates is staged in temporary tables. What passes is published in
+one transaction per object; what fails is held, and the last good people stay.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ import duckdb
 from cdp_assets.identity.evidence import stage_evidence
 from cdp_assets.identity.gates import Verdict, pair_gates, result_gates
 from cdp_assets.identity.model import MatchModel, read_model
-from cdp_assets.identity.nodes import stage_nodes
+from cdp_assets.identity.nodes import count_nodes, stage_nodes
 from cdp_assets.identity.outcome import (
     ObjectOutcome,
     ResolutionResult,
@@ -24,10 +24,10 @@ from cdp_assets.identity.outcome import (
     record_run,
 )
 from cdp_assets.identity.promotion import (
-    promote_changes,
+    promote,
     promote_model,
-    promote_people,
     stage_changes,
+    stage_promotion,
 )
 from cdp_assets.identity.reconciliation import compile_reconciliation
 from cdp_assets.identity.refinement import stage_people
@@ -42,10 +42,6 @@ from cdp_assets.warehouse import transaction, utc_now
 Say = Callable[[str], None]
 
 
-class _HeldError(Exception):
-    """Rolls the transaction back when a gate failed; never leaves this module."""
-
-
 def resolve(
     connection: duckdb.DuckDBPyConnection,
     *,
@@ -57,7 +53,8 @@ def resolve(
     """Resolve all records and publish the people, or hold the run.
 
     Args:
-        connection: The warehouse, open for writing, with the canonical model built.
+        connection: The warehouse, open for writing outside a transaction, with the
+            canonical model built.
         run: The number that rows written now name as their cause.
         as_of: The instant taken as now (UTC).
         say: Told one line per step.
@@ -67,123 +64,134 @@ def resolve(
         The figures and the gates' verdicts; ``raise_if_held`` turns a held run into an
         error.
     """
-    resolution = _Resolution(connection, ruleset or read_ruleset(), run, say)
-    started_at = utc_now()
-    try:
-        with transaction(connection):
-            resolution.stage_and_publish(as_of)
-            result = resolution.result("promoted")
-            record_run(connection, result, started_at=started_at, as_of=as_of)
-    except _HeldError:
-        result = resolution.result("held")
-        record_run(connection, result, started_at=started_at, as_of=as_of)
-    return result
+    ruleset = ruleset or read_ruleset()
+    clock = _Clock(say)
+    with clock.step("nodes"):
+        stage_nodes(connection, ruleset)
+    use = ruleset.individual.model
+    model = read_model(use.file) if use else None
+    outcomes = {}
+    for name in ("individual", "account"):
+        resolution = _Resolution(
+            connection, ruleset, name, model if name == "individual" else None, clock
+        )
+        outcomes[name] = resolution.run(run, as_of)
+    return ResolutionResult(run=run, outcomes=outcomes, seconds=dict(clock.seconds))
+
+
+class _Clock:
+    """Says how long each step took, and remembers it."""
+
+    def __init__(self, say: Say) -> None:
+        self.say = say
+        self.seconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - begun, 2)
+        self.say(f"{name}: {self.seconds[name]:.1f} s")
 
 
 class _Resolution:
-    """One run: its ruleset, what it found so far, and the seconds it took."""
+    """The resolution of one object."""
 
     def __init__(
         self,
         connection: duckdb.DuckDBPyConnection,
         ruleset: Ruleset,
-        run: int,
-        say: Say,
+        name: str,
+        model: MatchModel | None,
+        clock: _Clock,
     ) -> None:
         self._connection = connection
         self._ruleset = ruleset
-        self._run = run
-        self._say = say
-        use = ruleset.individual.model
-        self._model = read_model(use.file) if use else None
-        self._outcomes: dict[str, ObjectOutcome] = {}
-        self._seconds: dict[str, float] = {}
-
-    def stage_and_publish(self, as_of: dt.datetime) -> None:
-        """Do everything; the caller holds the transaction.
-
-        Raises:
-            _HeldError: A gate failed.
-        """
-        with self._step("nodes"):
-            stage_nodes(self._connection, self._ruleset)
-        self._resolve("individual", self._ruleset.individual, self._model)
-        self._resolve("account", self._ruleset.account, None)
-        if any(outcome.failures for outcome in self._outcomes.values()):
-            raise _HeldError
-        if self._model:
-            promote_model(self._connection, self._model, as_of)
-        compile_reconciliation(self._connection, self._ruleset)
-
-    def result(self, status: str) -> ResolutionResult:
-        """What the run came to."""
-        return ResolutionResult(
-            run=self._run,
-            status=status,
-            ruleset_version=self._ruleset.version(),
-            model_version=self._model.version if self._model else None,
-            outcomes=dict(self._outcomes),
-            seconds=dict(self._seconds),
+        self._rules: ObjectRules = getattr(ruleset, name)
+        self._name = name
+        self._model = (
+            model.for_records(count_nodes(connection, name)) if model else None
         )
-
-    def _resolve(self, name: str, rules: ObjectRules, model: MatchModel | None) -> None:
-        connection = self._connection
-        stage_published(connection, name)
-        unchanged = nothing_to_resolve(
-            connection,
-            name,
-            ruleset_version=self._ruleset.version(),
-            model_version=model.version if model else None,
+        self._versions = (
+            ruleset.version(),
+            self._model.version if self._model else None,
         )
+        self._clock = clock
+
+    def run(self, run: int, as_of: dt.datetime) -> ObjectOutcome:
+        """Stage, judge and publish."""
+        started_at = utc_now()
+        stage_published(self._connection, self._name)
+        unchanged = nothing_to_resolve(self._connection, self._name, self._versions)
         if unchanged:
-            self._say(f"{name}: nothing that is compared has changed")
-            keep_published(connection, name)
-            refined, verdicts = 0, []
+            self._clock.say(f"{self._name}: nothing that is compared has changed")
+            keep_published(self._connection, self._name)
+            refined, verdicts = 0, list[Verdict]()
         else:
-            refined, verdicts = self._stage_people(name, rules, model)
-        with self._step(f"{name}: gates"):
-            changes = stage_changes(connection)
-            if not unchanged:
-                verdicts += result_gates(connection, name, rules, changes)
-            self._outcomes[name] = measure(
-                connection,
-                name,
+            refined, verdicts = self._stage_people(run)
+        outcome = self._judge(refined, verdicts, judged=not unchanged)
+        if outcome.failures:
+            self._clock.say(f"{self._name}: held; {outcome.failures[0]}")
+            record_run(
+                self._connection, outcome, run=run, started_at=started_at, as_of=as_of
+            )
+            return outcome
+        with self._step("promotion"):
+            stage_promotion(self._connection, self._name, people=not unchanged)
+            with transaction(self._connection):
+                promote(self._connection, self._name, run=run, people=not unchanged)
+                if self._model:
+                    promote_model(self._connection, self._model, as_of)
+                compile_reconciliation(self._connection, self._ruleset)
+                record_run(
+                    self._connection,
+                    outcome,
+                    run=run,
+                    started_at=started_at,
+                    as_of=as_of,
+                )
+        return outcome
+
+    def _judge(
+        self, refined: int, verdicts: list[Verdict], *, judged: bool
+    ) -> ObjectOutcome:
+        if not all(verdict.passed for verdict in verdicts):
+            return ObjectOutcome.unmeasured(self._name, self._versions, verdicts)
+        with self._step("gates"):
+            changes = stage_changes(self._connection)
+            if judged:
+                verdicts = verdicts + result_gates(
+                    self._connection, self._name, self._rules, changes
+                )
+            return measure(
+                self._connection,
+                self._name,
+                self._versions,
                 groups_refined=refined,
                 changes=changes,
                 verdicts=verdicts,
             )
-        with self._step(f"{name}: promotion"):
-            if not unchanged:
-                promote_people(connection, name, run=self._run)
-            promote_changes(connection, name, run=self._run)
 
-    def _stage_people(
-        self, name: str, rules: ObjectRules, model: MatchModel | None
-    ) -> tuple[int, list[Verdict]]:
-        """Evidence, groups and ids of one object, staged."""
-        connection = self._connection
-        with self._step(f"{name}: pair budget"):
-            stage_matchable(connection, name, rules)
-            verdicts = pair_gates(connection, name, rules)
+    def _stage_people(self, run: int) -> tuple[int, list[Verdict]]:
+        """Evidence, groups and ids of one object; nothing where pairs are too many."""
+        connection, rules, model = self._connection, self._rules, self._model
+        with self._step("pair budget"):
+            stage_matchable(connection, self._name, rules, model)
+            verdicts = pair_gates(connection, self._name, rules)
         if not all(verdict.passed for verdict in verdicts):
-            self._outcomes[name] = ObjectOutcome.unmeasured(name, verdicts)
-            raise _HeldError
+            return 0, verdicts
         with contextlib.ExitStack() as stack:
             scorer = None
-            with self._step(f"{name}: evidence"):
+            with self._step("evidence"):
                 if model:
                     scorer = stack.enter_context(open_scorer(connection, model))
-                stage_evidence(connection, name, rules, scorer)
-            with self._step(f"{name}: components"):
+                stage_evidence(connection, self._name, rules, scorer)
+            with self._step("components"):
                 refined = stage_people(connection, rules, scorer)
-        with self._step(f"{name}: ids"):
-            stage_tiers(connection, name, rules)
-            stage_ids(connection, name, run=self._run)
+        with self._step("ids"):
+            stage_tiers(connection, self._name, rules)
+            stage_ids(connection, self._name, run=run)
         return refined, verdicts
 
-    @contextlib.contextmanager
-    def _step(self, name: str) -> Iterator[None]:
-        begun = time.perf_counter()
-        yield
-        self._seconds[name] = round(time.perf_counter() - begun, 2)
-        self._say(f"{name}: {self._seconds[name]:.1f} s")
+    def _step(self, name: str) -> contextlib.AbstractContextManager[None]:
+        return self._clock.step(f"{self._name}: {name}")

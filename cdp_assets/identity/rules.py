@@ -54,13 +54,24 @@ class MatchRule(Declaration):
     overruled_below: float | None = None
 
 
+class Block(Declaration):
+    """Fields on which two records must agree for the model to compare them.
+
+    ``at_most`` leaves out values carried by more records than that: namesakes of a
+    common name are too many to compare, and the name alone would not link them.
+    """
+
+    fields: list[str] = pydantic.Field(min_length=1)
+    at_most: int | None = pydantic.Field(default=None, ge=2)
+
+
 class ModelUse(Declaration):
     """The probabilistic model: which pairs it scores and which scores link."""
 
     file: str
     keep_weight: float
     link_weight: float
-    blocking: list[list[str]] = pydantic.Field(min_length=1)
+    blocking: list[Block] = pydantic.Field(min_length=1)
 
     @pydantic.model_validator(mode="after")
     def _kept_reaches_linked(self) -> "ModelUse":
@@ -155,8 +166,8 @@ class ObjectRules(Declaration):
             self._check_rule(name, rule)
         known = self.fields | BLOCKING_ONLY
         for block in self.model.blocking if self.model else []:
-            for field in block:
-                _known(f"model.blocking {block}", field, known)
+            for field in block.fields:
+                _known(f"model.blocking {block.fields}", field, known)
         for section in ("blocked", "shared"):
             for field in getattr(self, section):
                 _known(section, field, self.fields)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import duckdb
 import pyarrow as pa
 
-from cdp_assets.identity.model import COLUMNS, MatchModel
+from cdp_assets.identity.model import COLUMNS, WEIGHED_BY_FREQUENCY, MatchModel
 
 # Weights are sums of floats; ten-thousandths of a bit are the same on every machine.
 _DIGITS = 4
@@ -63,6 +63,27 @@ class Scorer:
         )
         self._private.unregister("incoming")
 
+    def _frequency_tables(self) -> dict[str, str]:
+        """How frequent names are, as the model froze it; unknown names are average."""
+        tables = {}
+        for column in WEIGHED_BY_FREQUENCY:
+            frequencies = self.model.frequencies[column]
+            tables[column] = f"frequency_{column}"
+            self._private.register(
+                "incoming",
+                pa.table(
+                    {
+                        column: list(frequencies),
+                        f"tf_{column}": list(frequencies.values()),
+                    }
+                ),
+            )
+            self._private.execute(
+                f"create or replace table frequency_{column} as from incoming"
+            )
+            self._private.unregister("incoming")
+        return tables
+
     def _predict(self) -> pa.RecordBatchReader:
         from splink import DuckDBAPI, Linker
 
@@ -72,6 +93,10 @@ class Scorer:
         linker.table_management.register_blocked_pairs_for_predict(
             api.register("pair", dataset_display_name="pair")
         )
+        for column, tf in self._frequency_tables().items():
+            linker.table_management.register_term_frequency_lookup(
+                api.register(tf, dataset_display_name=tf), column
+            )
         predicted = linker.inference.predict(warning_mode="never").physical_name
         levels = ", ".join(
             f"({_level_of(f'mw_{name}', weights)})"

@@ -8,23 +8,41 @@ that rules and model compare; ``staged_shared`` names what was left out.
 import duckdb
 
 from cdp_assets.identity.fields import OBJECTS
+from cdp_assets.identity.model import MatchModel
+from cdp_assets.identity.names import stage_names
 from cdp_assets.identity.rules import ObjectRules, SharedCap
 
 # What tells that an identifier's records are different people, or companies.
 _NAME = {"individual": "last_name", "account": "full_name"}
 
-# Mailboxes of a role, which exist at every domain.
-_ROLES = (
-    "(info|contact|contacto|kontakt|office|sales|support|service|hello|admin|mail"
-    "|billing|accounts?|invoices?|rechnung|buchhaltung|orders?|shop|team|marketing)"
-    "[0-9]*"
-)
+# Put right by names.py.
+_NAMES = ("first_name", "first_name_canonical", "last_name")
+
+# Mailboxes with a number of three digits or more: the rest are names and roles, which
+# exist at every provider.
+_MAILBOXES = """
+    list_distinct(list_filter(
+        list_transform(emails, lambda email: split_part(email, '@', 1)),
+        lambda box: regexp_matches(box, '[0-9]{3}')
+    ))
+"""
+
+# The year of birth that many write behind their name: ada.lovelace85, ada1985.
+_YEAR = """
+    try_cast(right(regexp_extract(
+        split_part(emails[1], '@', 1), '[a-z]((19[3-9]|20[01])?[0-9]{2})$', 1
+    ), 2) as integer)
+"""
 
 
 def stage_matchable(
-    connection: duckdb.DuckDBPyConnection, object_name: str, rules: ObjectRules
+    connection: duckdb.DuckDBPyConnection,
+    object_name: str,
+    rules: ObjectRules,
+    model: MatchModel | None,
 ) -> None:
     """Build ``staged_matchable`` and ``staged_shared`` for one object."""
+    stage_names(connection, model)
     connection.execute(
         """
         create or replace temp table staged_shared (
@@ -38,20 +56,26 @@ def stage_matchable(
     replaced = [
         _without_shared(connection, object_name, field) for field in rules.shared
     ]
+    names = ", ".join(f"name.{column} as {column}" for column in _NAMES)
     connection.execute(
         f"""
         create or replace temp table staged_matchable as
         select
-            * {f"replace ({', '.join(replaced)})" if replaced else ""},
-            name_words(last_name) as last_name_words,
-            list_distinct(list_filter(
-                list_transform(emails, lambda email: split_part(email, '@', 1)),
-                lambda box: length(box) > 4 and not regexp_full_match(box, $roles)
-            )) as mailboxes
-        from staged_node
-        where object = $object
+            node.* exclude (full_name, {", ".join(_NAMES)})
+                {f"replace ({', '.join(replaced)})" if replaced else ""},
+            {names},
+            coalesce(name.full_name, node.full_name) as full_name,
+            name.first_name_forms,
+            name.first_name_sound,
+            coalesce(name.first_name_known, false) as first_name_known,
+            name.last_name_words,
+            {_MAILBOXES} as mailboxes,
+            coalesce(year(node.birth_date) % 100, {_YEAR}) as birth_year
+        from staged_node as node
+        left join staged_name as name on node.node_id = name.node_id
+        where node.object = $object
         """,
-        {"object": object_name, "roles": _ROLES},
+        {"object": object_name},
     )
 
 

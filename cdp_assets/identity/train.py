@@ -16,8 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
-from cdp_assets.identity.model import COLUMNS, untrained_settings
+from cdp_assets.identity.model import (
+    COLUMNS,
+    WEIGHED_BY_FREQUENCY,
+    MatchModel,
+    untrained_settings,
+)
 from cdp_assets.identity.nodes import stage_nodes
 from cdp_assets.identity.rules import RULESET, read_ruleset
 from cdp_assets.identity.shared import stage_matchable
@@ -27,30 +33,74 @@ from cdp_assets.identity.shared import stage_matchable
 _RANDOM_PAIRS = 10_000_000
 _SEED = 1
 
+# What is never seen within one person is taken to happen to one in ten thousand.
+_LEAST_M = 0.0001
+
+# A name on fewer records is a typo as likely as a name.
+_LEAST_RECORDS = 8
+
 
 def train(warehouse: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """Train on every person's record of a warehouse.
 
     Returns:
-        Splink settings with weights, as ``match_model.json`` keeps them.
+        What ``match_model.json`` keeps.
     """
-    from splink import DuckDBAPI, Linker, block_on
-
     ruleset = read_ruleset()
     stage_nodes(warehouse, ruleset)
-    stage_matchable(warehouse, "individual", ruleset.individual)
+    stage_matchable(warehouse, "individual", ruleset.individual, None)
+    frequencies = {
+        column: _frequencies(warehouse, column) for column in WEIGHED_BY_FREQUENCY
+    }
+    # Again, with names put right by these frequencies.
+    names = MatchModel("", {}, 0.0, frequencies)
+    stage_matchable(warehouse, "individual", ruleset.individual, names)
     records = warehouse.sql(
         f"select {', '.join(COLUMNS)} from staged_matchable order by record"
     ).to_arrow_table()
+    settings = _estimate(records)
+    prior = settings["probability_two_random_records_match"]
+    return {
+        "settings": settings,
+        "matches_per_record": prior * records.num_rows,
+        "trained_on_records": records.num_rows,
+        "frequencies": frequencies,
+    }
+
+
+def _frequencies(warehouse: duckdb.DuckDBPyConnection, column: str) -> dict[str, float]:
+    """The share of records that bear each frequent name."""
+    return dict(
+        warehouse.execute(
+            f"""
+            select {column}, round(count(*) / sum(count(*)) over (), 8)
+            from staged_matchable
+            where length({column}) > 1
+            group by 1
+            qualify count(*) >= ?
+            order by 1
+            """,
+            [_LEAST_RECORDS],
+        ).fetchall()
+    )
+
+
+def _estimate(records: pa.Table) -> dict[str, Any]:
+    """Estimate the weights of every level."""
+    from splink import DuckDBAPI, Linker, block_on
+
     linker = Linker(
         DuckDBAPI().register(records, dataset_display_name="record"),
         untrained_settings(),
         log_level=logging.WARNING,
     )
-    emails = block_on("emails", arrays_to_explode=["emails"])
     training = linker.training
     training.estimate_probability_two_random_records_match(
-        [emails, block_on("first_name", "last_name", "birth_date")], recall=0.6
+        [
+            block_on("emails", arrays_to_explode=["emails"]),
+            block_on("first_name", "last_name", "birth_date"),
+        ],
+        recall=0.6,
     )
     training.estimate_u_using_random_sampling(max_pairs=_RANDOM_PAIRS, seed=_SEED)
     for agreed in (
@@ -60,7 +110,14 @@ def train(warehouse: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         block_on("last_name", "birth_date"),
     ):
         training.estimate_parameters_using_expectation_maximisation(agreed)
-    return linker.misc.save_model_to_json()
+    settings: dict[str, Any] = linker.misc.save_model_to_json()
+    for comparison in settings["comparisons"]:
+        for level in comparison["comparison_levels"]:
+            if not level.get("is_null_level"):
+                # Never seen among so many pairs: rarer than once, not impossible.
+                level.setdefault("u_probability", 0.5 / _RANDOM_PAIRS)
+                level.setdefault("m_probability", _LEAST_M)
+    return settings
 
 
 def main(arguments: list[str] | None = None) -> None:

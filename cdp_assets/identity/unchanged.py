@@ -11,9 +11,7 @@ import duckdb
 def nothing_to_resolve(
     connection: duckdb.DuckDBPyConnection,
     object_name: str,
-    *,
-    ruleset_version: str,
-    model_version: str | None,
+    versions: tuple[str, str | None],
 ) -> bool:
     """Whether the last promoted run saw these features, this ruleset and this model."""
     last = connection.execute(
@@ -23,7 +21,7 @@ def nothing_to_resolve(
         """,
         [object_name],
     ).fetchall()
-    if last != [(ruleset_version, model_version)]:
+    if last != [versions]:
         return False
     differing = connection.execute(
         """

@@ -4,9 +4,18 @@ A father and a son share name, address and often the inbox; only hard facts tell
 apart. Each fact is a condition on the two sides of a pair, true when they contradict.
 """
 
+import re
+
 import duckdb
 
+from cdp_assets.identity.model import same_first_name
 from cdp_assets.identity.rules import CannotLink
+
+
+def sided(condition: str) -> str:
+    """A condition of the model (``name_l = name_r``) over two joined rows l and r."""
+    return re.sub(r"\b(\w+)_([lr])\b", r"\2.\1", condition)
+
 
 # A swapped day and month, one wrong component or a few days are a slip of the pen; more
 # is another birthday.
@@ -22,13 +31,15 @@ _BIRTH_DATES = """
     )
 """
 
-# Below 0.75 two names share neither a typo nor a root: Anna and Hanna (0.93), Lisa and
-# Elisa (0.93) may be one person, Anna and Peter (0.48) not. Nicknames, initials, middle
-# names and swapped names are no contradiction.
-_FIRST_NAMES = """
-    jaro_winkler_similarity(l.first_name, r.first_name) < 0.75
-    and least(length(l.first_name), length(r.first_name)) > 1
-    and not list_has_any(l.first_name_forms, r.first_name_forms)
+# Anna and Peter are two people; so are Lena and Lea, names that many bear, however alike.
+# Whatever the model takes for a form of the same name is no contradiction, nor is a
+# middle name used as the first; below 0.75 two names share not even a typo.
+_FIRST_NAMES = f"""
+    not ({sided(" or ".join(f"({form})" for form in same_first_name()))})
+    and (
+        jaro_winkler_similarity(l.first_name_canonical, r.first_name_canonical) < 0.75
+        or (l.first_name_known and r.first_name_known)
+    )
     and not coalesce(list_contains(r.first_name_forms, l.middle_name), false)
     and not coalesce(list_contains(l.first_name_forms, r.middle_name), false)
     and not coalesce(l.first_name = r.last_name, false)

@@ -77,7 +77,6 @@ create table identity.node (
     data_source_id varchar not null,
     first_name varchar,
     first_name_canonical varchar,
-    first_name_forms varchar[],
     middle_name varchar,
     last_name varchar,
     name_suffix varchar,

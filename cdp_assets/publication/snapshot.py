@@ -17,7 +17,6 @@ from typing import Any
 import duckdb
 
 from cdp_assets.declarations import quoted
-from cdp_assets.digests import digest
 from cdp_assets.paths import DBT_PROJECT, Paths
 from cdp_assets.publication import versions
 
@@ -73,7 +72,7 @@ def publish_snapshot(
     before = _contents(live)
     tables = {name: _signature(connection, name) for name in _tables(connection)}
     models = _warehouse_models(manifest)
-    rows = sum(int(table["digest"].split("-")[0]) for table in tables.values())
+    rows = sum(table["rows"] for table in tables.values())
     if live and before == {"root": str(live), "tables": tables, "models": models}:
         return SnapshotResult(versions.number(live), False, (), len(tables), rows)
     home = versions.begin(paths.serving)
@@ -116,21 +115,25 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [name for (name,) in found]
 
 
-def _signature(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
-    """What must be equal for a table's file to be used again."""
-    columns = connection.execute(
+def _signature(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:
+    """What must be equal for a table's file to be used again.
+
+    DuckDB's own hash, six times as fast as the MD5 of `digests`: another version of
+    DuckDB may hash differently, and then every table is written once more.
+    """
+    columns = connection.execute(f"describe {_dotted(table)}").fetchall()
+    names = ", ".join('"' + name.replace('"', '""') + '"' for name, *_ in columns)
+    found = connection.execute(
+        f"""
+        select count(*), sum(hash({names})::hugeint)::varchar, bit_xor(hash({names}))
+        from {_dotted(table)}
         """
-        select string_agg(column_name || ' ' || data_type, ', '
-            order by ordinal_position)
-        from information_schema.columns
-        where table_catalog = current_catalog()
-            and table_schema || '.' || table_name = $table
-        """,
-        {"table": table},
     ).fetchone()
+    rows, total, parity = found or (0, None, None)
     return {
-        "columns": str(columns[0]) if columns else "",
-        "digest": digest(connection, table),
+        "columns": [f"{name} {kind}" for name, kind, *_ in columns],
+        "content": f"{total}-{parity}",
+        "rows": rows,
     }
 
 
@@ -146,7 +149,7 @@ def _link(target: Path, same: Path | None) -> bool:
     return True
 
 
-def _catalogue(home: Path, tables: dict[str, dict[str, str]]) -> None:
+def _catalogue(home: Path, tables: dict[str, dict[str, Any]]) -> None:
     """Write a view per table.
 
     DuckDB resolves a relative path against the reader's working folder, hence whole

@@ -105,8 +105,10 @@ def generate(
         SampleError: Too few people, or ``out`` holds something else.
     """
     if people < 100:
-        raise SampleError(f"people: {people} is too few for households and companies; "
-                          "ask for at least 100")
+        raise SampleError(
+            f"people: {people} is too few for households and companies; "
+            "ask for at least 100"
+        )
     if out.exists() and any(out.iterdir()) and not (out / "manifest.json").exists():
         raise SampleError(f"{out.name}: not empty and not a sample; name a new folder")
     partial = out.with_name(f".{out.name}.partial")

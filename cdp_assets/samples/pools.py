@@ -18,7 +18,7 @@ from cdp_assets.declarations import quoted
 FOLDER = Path(__file__).parent / "pools"
 
 _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
-_STROKES = str.maketrans({"ø": "o", "ł": "l", "ı": "i", "đ": "d", "ß": "ss"})
+_STROKES = str.maketrans({"ø": "o", "ł": "l", "\u0131": "i", "đ": "d", "ß": "ss"})
 
 
 def load_pools(connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
@@ -78,7 +78,8 @@ def ascii_form(text: str, german: bool = False) -> str:
 
 
 def _read(name: str) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.load(  # noqa: S506 - the C twin of the safe loader
+    # The C twin of the safe loader: a tenth of the time.
+    content: dict[str, Any] = yaml.load(
         (FOLDER / name).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader
     )
     return content
@@ -95,13 +96,15 @@ def _slots(weights: dict[str, int]) -> list[dict[str, Any]]:
     passed = 0
     for key, weight in weights.items():
         first, passed = passed * 100 // total, passed + weight
-        slots += [{"slot": s, "value": key} for s in range(first, passed * 100 // total)]
+        slots += [
+            {"slot": s, "value": key} for s in range(first, passed * 100 // total)
+        ]
     return slots
 
 
 def _family_names(entry: dict[str, Any]) -> list[str]:
-    """The frequent names, then left × right in an order that favours no stem."""
-    named = entry["last"].split()
+    """The frequent names, then left x right in an order that favours no stem."""
+    named: list[str] = entry["last"].split()
     joined = {
         left + (right.title() if left.endswith("-") else right)
         for left in entry["left"].split()
@@ -230,5 +233,7 @@ def _products(entry: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
                     "price": round(float(price) * (0.9 + 0.02 * model_index), 1),
                 }
             )
-    currencies = [{"currency": c, **values} for c, values in entry["currencies"].items()]
+    currencies = [
+        {"currency": c, **values} for c, values in entry["currencies"].items()
+    ]
     return {"article": articles, "currency": currencies}

@@ -30,8 +30,8 @@ COPY_OPTIONS = {
     "parquet": "format parquet, compression zstd",
 }
 
-# Excel saved this one: it begins with a byte order mark.
-WITH_BYTE_ORDER_MARK = "crm_lead"
+# Excel saved this one (stream, export, part): it begins with a byte order mark.
+WITH_BYTE_ORDER_MARK = ("crm_lead", 0, 0)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,10 @@ class StreamWriter:
         folder.mkdir(parents=True)
         parts = self._parts(rows, ROWS_PER_FILE[spec.connection.format])
         for part in parts:
-            self._copy(self._selection(spec, part), spec, self._path(spec, part))
+            path = self._path(spec, part)
+            self._copy(self._selection(spec, part), spec, path)
+            if (spec.name, part.export, part.number) == WITH_BYTE_ORDER_MARK:
+                _mark(path)
         return sum(part.last - part.first + 1 for part in parts) + self._faulty(spec)
 
     def write_truth(self) -> int:
@@ -91,7 +94,7 @@ class StreamWriter:
 
     def _parts(self, rows: str, size: int) -> list[Part]:
         counts = self._connection.execute(
-            f"select export, count(*) from {quoted(rows)} group by export order by export"
+            f"select export, count(*) from {quoted(rows)} group by all order by all"
         ).fetchall()
         return [
             Part(export, number, first, min(first + size - 1, count))
@@ -100,21 +103,25 @@ class StreamWriter:
         ]
 
     def _selection(self, spec: StreamSpec, part: Part) -> str:
-        fields = ", ".join(quoted(field) for field in spec.fields)
         return (
-            f"select {fields} from {quoted('out_' + spec.name)} "
+            f"select {_columns(spec)}, _seq from {quoted('out_' + spec.name)} "
             f"where _export = {part.export} and _seq between {part.first} "
-            f"and {part.last} order by _seq"
+            f"and {part.last}"
         )
 
-    def _copy(self, selection: str, spec: StreamSpec, path: Path) -> None:
-        if spec.connection.record_path is not None:
-            name = quoted(spec.connection.record_path)
-            selection = f"select list(row) as {name} from ({selection}) row"
+    def _copy(self, rows: str, spec: StreamSpec, path: Path) -> None:
+        """Write ``rows`` in the order of their ``_seq``."""
+        if spec.connection.record_path is None:
+            selection = f"select {_columns(spec)} from ({rows}) order by _seq"
+        else:
+            page = quoted(spec.connection.record_path)
+            record = ", ".join(f"{quoted(f)} := {quoted(f)}" for f in spec.fields)
+            selection = (
+                f"select list(struct_pack({record}) order by _seq) as {page} "
+                f"from ({rows})"
+            )
         options = COPY_OPTIONS[spec.connection.format]
         self._connection.execute(f"copy ({selection}) to {literal(path)} ({options})")
-        if spec.name == WITH_BYTE_ORDER_MARK and spec.connection.format == "csv":
-            _mark(path)
 
     def _path(self, spec: StreamSpec, part: Part) -> Path:
         day = self._as_of - timedelta(days=EXPORT_DAYS[part.export])
@@ -126,20 +133,35 @@ class StreamWriter:
         faults = self._faults.get(spec.name)
         if not faults:
             return 0
-        good = self._selection(spec, Part(0, 0, 1, len(faults)))
-        rows = [good, *(self._spoilt(spec, *fault) for fault in faults)]
+        rows = [self._selection(spec, Part(0, 0, 1, len(faults)))]
+        rows += [
+            self._spoilt(spec, number, *fault) for number, fault in enumerate(faults)
+        ]
         union = " union all ".join(f"from ({row})" for row in rows)
-        path = self._folder / spec.name / (
-            f"{spec.source_object}_{self._as_of:%Y%m%d}_resent.{spec.connection.format}"
+        path = (
+            self._folder
+            / spec.name
+            / (
+                f"{spec.source_object}_{self._as_of:%Y%m%d}_resent.{spec.connection.format}"
+            )
         )
         self._copy(union, spec, path)
         return 2 * len(faults)
 
-    def _spoilt(self, spec: StreamSpec, field: str, value: str | None) -> str:
-        """One row with the fault in it; text formats can say what a type cannot."""
+    def _spoilt(
+        self, spec: StreamSpec, number: int, field: str, value: str | None
+    ) -> str:
+        """The first row with a fault in it, placed after the good ones."""
         row = self._selection(spec, Part(0, 0, 1, 1))
-        literal = "null" if value is None else f"'{value}'"
-        return f"select * replace ({literal} as {quoted(field)}) from ({row})"
+        text = "null" if value is None else f"'{value}'"
+        return (
+            f"select * replace ({text} as {quoted(field)}, {1000 + number} as _seq) "
+            f"from ({row})"
+        )
+
+
+def _columns(spec: StreamSpec) -> str:
+    return ", ".join(quoted(field) for field in spec.fields)
 
 
 def _mark(path: Path) -> None:

@@ -2,18 +2,20 @@
 
 Everything here is an SQL expression over whole columns. A value that does not fit makes
 its row go to quarantine, so each type says both what it takes and what would be right.
+
+No expression here may hold an IN list of more than five: DuckDB makes a join of it, and
+rows that went through a join are staged in any order, which puts them on wrong lines.
 """
 
 from cdp_assets.streams.spec import FieldType, StreamSpec
 
 # SAP and MySQL write these for "no date".
-_NO_DATE = "('00000000', '00000000000000', '0000-00-00', '0000-00-00 00:00:00')"
+_NO_DATE = "0{8}|0{14}|0000-00-00( 00:00:00)?"
 _DATE = r"\d{4}-\d{2}-\d{2}"
 _DAY = rf"{_DATE}|\d{{8}}"
 _TIME = r"[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?"
 _MIDNIGHT = r"[T ]00:00(:00(\.0+)?)?( ?(Z|UTC|[+-]00(:?00)?))?"
-_TRUE = "('true', 't', '1', 'yes', 'y', 'x')"
-_FALSE = "('false', 'f', '0', 'no', 'n')"
+_TRUE = "(?i)true|t|1|yes|y|x"
 
 
 def cleaned(type_: FieldType, text: str) -> str:
@@ -22,7 +24,10 @@ def cleaned(type_: FieldType, text: str) -> str:
         return text
     trimmed = f"nullif(trim({text}), '')"
     if type_ in ("date", "timestamp"):
-        return f"case when {trimmed} not in {_NO_DATE} then {trimmed} end"
+        return (
+            f"case when not regexp_full_match({trimmed}, '{_NO_DATE}') "
+            f"then {trimmed} end"
+        )
     return trimmed
 
 
@@ -43,8 +48,8 @@ def value(type_: FieldType, text: str) -> str:
             return _decimal(text, "decimal(18,8)")
         case "boolean":
             return (
-                f"case when lower({text}) in {_TRUE} then true "
-                f"when lower({text}) in {_FALSE} then false end"
+                f"case when upper({text}) = 'X' then true "
+                f"else try_cast({text} as boolean) end"
             )
         case "date":
             return (
@@ -96,25 +101,19 @@ def reason(type_: FieldType, text: str) -> str:
             return f"{shown} is not text'"
 
 
-def hashed_text(type_: FieldType, typed: str) -> str:
-    """A typed value as the text that its row's hash is made of."""
-    return f"{f'epoch_us({typed})' if type_ == 'timestamp' else typed}::varchar"
-
-
 def row_hash(spec: StreamSpec, typed: dict[str, str]) -> str:
-    """MD5 over the declared fields in order.
+    """MD5 over the declared fields in order, each with its name.
 
-    Name and length precede each value, so no two rows share a text; nulls are left out,
-    so that a field added to the declaration changes no hash before it is sent.
+    Nulls are left out, so a field that is added to the declaration changes no hash
+    before it is sent. The separator is a control character: a length before each value
+    would be proof even against texts that hold one, but takes twice as long (2.9 s of
+    processor for a million contacts).
     """
-    parts = []
-    for name, field in spec.fields.items():
-        text = hashed_text(field.type, typed[name])
-        if field.type in ("string", "json"):
-            parts.append(f"'{name}:' || strlen({text}) || ':' || {text}")
-        else:
-            parts.append(f"'{name}:' || {text} || ';'")
-    return f"md5(concat({', '.join(parts)}))"
+    texts = ", ".join(
+        f"'{name}=' || {_as_text(field.type, typed[name])}"
+        for name, field in spec.fields.items()
+    )
+    return f"md5(concat_ws(chr(31), {texts}))"
 
 
 def record_id(spec: StreamSpec, typed: dict[str, str]) -> str:
@@ -132,7 +131,7 @@ def deleted(spec: StreamSpec, typed: dict[str, str]) -> str:
         case "boolean":
             truth = flag
         case "string":
-            truth = f"lower(trim({flag})) in {_TRUE}"
+            truth = f"regexp_full_match(trim({flag}), '{_TRUE}')"
         case "integer" | "number" | "decimal8":
             truth = f"{flag} <> 0"
         case _:
@@ -161,3 +160,8 @@ def _timestamp(text: str) -> str:
         rf"when regexp_full_match({text}, '\d{{8}}') "
         f"then try_strptime({text}, '%Y%m%d') end"
     )
+
+
+def _as_text(type_: FieldType, typed: str) -> str:
+    """A typed value as the text that its row's hash is made of."""
+    return f"{f'epoch_us({typed})' if type_ == 'timestamp' else typed}::varchar"

@@ -22,8 +22,7 @@ _LINE_BYTES = 16 << 20
 _LINES = f"""(
     select
         $numbers[file_index::bigint + 1] as file_no, line,
-        case when starts_with(ltrim(line), '{{') and json_valid(line) then line end
-            as document
+        case when starts_with(ltrim(line), '{{') then line end as document
     from read_csv(
         $files, columns = {{line: 'varchar'}}, header = false, auto_detect = false,
         delim = '', quote = '', escape = '', new_line = '\\n', strict_mode = false,
@@ -35,7 +34,7 @@ _FAULT = r"""
     case
         when contains(line, '\u0000')
             then 'holds the character U+0000, which no text has; is it damaged?'
-        when document is not null or coalesce(trim(line), '') = '' then null
+        when texts is not null or coalesce(trim(line), '') = '' then null
         when json_valid(line) then 'a JSON value but no object; expected an object'
         else 'not valid JSON; expected one object per line. Is the line cut off?'
     end
@@ -96,7 +95,7 @@ def keys_of(
     return [
         key
         for (key,) in connection.execute(
-            f"select distinct unnest(json_keys(document)) from {relation}", parameters
+            f"select distinct unnest(try(json_keys(document))) from {relation}", parameters
         ).fetchall()
     ]
 
@@ -142,12 +141,12 @@ def source_of_lines(
             columns[name] = Column(f"coalesce({', '.join(cells)})", is_exact=is_nested)
     return Source(
         sql=f"""(
-            select *, json_extract_string(document, $texts::varchar[]) as texts,
-                json_extract(document, $nested::varchar[]) as nested
+            select *, try(json_extract_string(document, $texts::varchar[])) as texts,
+                try(json_extract(document, $nested::varchar[])) as nested
             from {relation}
         )""",
         columns=columns,
-        record="coalesce(document, to_json(line))::varchar",
+        record="case when texts is null then to_json(line)::varchar else line end",
         blank="coalesce(trim(line), '') = ''",
         fault=_FAULT,
         parameters=parameters | {"texts": texts, "nested": nested},

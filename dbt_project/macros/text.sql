@@ -34,9 +34,7 @@
 {% macro clean_label(column) -%}
     {%- set text = clean_text(column) -%}
     case
-        when
-            lower({{ text }}) not in {{ junk_names() }}
-            and regexp_matches({{ text }}, '[\p{L}\p{N}]')
-            then {{ text }}
+        when {{ is_junk(text) }} then null
+        when regexp_matches({{ text }}, '[\p{L}\p{N}]') then {{ text }}
     end
 {%- endmacro %}

@@ -26,6 +26,7 @@ AS_OF = dt.datetime(2026, 11, 1, 9, 30)
 DAY = dt.timedelta(days=1)
 # Records deleted since people were last resolved: a whole person, and part of one.
 GONE = ["crm_contact:gone", "shop_customer:gone"]
+GONE_COMPANY = "crm_account:gone"
 SOURCES = {
     "crm_contact": "crm",
     "crm_lead": "crm",
@@ -181,7 +182,8 @@ class _Inventor:
             "identity.unified_link_account": [
                 _link("unified_account_id", f"a_{self.chance.randrange(14):016x}", c)
                 for c in self.companies
-            ],
+            ]
+            + [_link("unified_account_id", "a_gone", GONE_COMPANY)],
             "identity.reconciliation_rule": [
                 dict(
                     zip(
@@ -195,7 +197,11 @@ class _Inventor:
             "dmo.individual": [self._individual(record) for record in self.records],
             "dmo.account": [self._account(company) for company in self.companies],
             "dmo.account_contact": [
-                {"id": r, "individual_id": r, "account_id": pick(self.companies)}
+                {
+                    "id": r,
+                    "individual_id": r,
+                    "account_id": pick([*self.companies, GONE_COMPANY]),
+                }
                 for r in self.records[::3]
             ],
             "dmo.contact_point_email": [self._email(i) for i in range(200)],
@@ -290,7 +296,9 @@ class _Inventor:
                 if company
                 else [*self.records, f"shop_order:{number}", *GONE]
             ),
-            "bill_to_account_id": pick(self.companies) if company else None,
+            "bill_to_account_id": pick([*self.companies, GONE_COMPANY])
+            if company
+            else None,
             "purchase_order_date": AS_OF - self.chance.randrange(-20, 700) * DAY,
             "sales_order_status_id": status,
             "currency_code": currency,
@@ -333,7 +341,7 @@ class _Inventor:
         return {
             "id": f"support_ticket:{number}",
             "individual_id": self.chance.choice([*self.records, *GONE, None]),
-            "account_id": self.chance.choice([*self.companies, None]),
+            "account_id": self.chance.choice([*self.companies, GONE_COMPANY, None]),
             "opened_date": AS_OF - self.chance.randrange(0, 200) * DAY,
             "is_open": self.chance.choice([True, False]),
         }

@@ -53,6 +53,7 @@ def records_of_people(facts: Facts) -> dict[str, list[Row]]:
     accounts = {
         link["record"]: link["unified_account_id"]
         for link in facts["identity.unified_link_account"]
+        if link["record"] in {row["id"] for row in facts["dmo.account"]}
     }
     individuals = {row["id"]: row for row in facts["dmo.individual"]}
     people = defaultdict(list)
@@ -257,6 +258,20 @@ def test_everybody_has_one_lifecycle_stage_and_one_propensity_tier(
         found = f"select unified_individual_id from insights.{insight}"
         assert rows(built, f"({people} except all {found})") == []
         assert rows(built, f"({found} except all {people})") == []
+
+
+def test_no_figure_is_about_somebody_without_a_profile(
+    built: duckdb.DuckDBPyConnection, dbt: Any
+) -> None:
+    """A score of a deleted person would be published and could be acted on."""
+    for schema in ("unified", "insights"):
+        for name, model in dbt.models(schema).items():
+            key = model.config.meta["grain"].split(",")[0]
+            if key in ("unified_individual_id", "unified_account_id"):
+                profile = f"unified.{key.removesuffix('_id')}"
+                found = f"select {key} from {schema}.{name}"
+                stray = rows(built, f"{found} except select {key} from {profile}")
+                assert stray == [], name
 
 
 def test_the_order_in_which_facts_arrive_changes_no_table(

@@ -4,10 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cdp_assets.activation.spec import check as check_activation
+from cdp_assets.activation.spec import load_activations
 from cdp_assets.declarations import DeclarationError, read_declarations
+from cdp_assets.paths import DBT_PROJECT
 from cdp_assets.segments.expression import (
     ExpressionError,
     check_expression,
@@ -202,3 +206,30 @@ def test_the_shipped_segments_are_read() -> None:
         "promotion_audience",
         "cart_abandoners",
     }
+
+
+def declared() -> dict[str, Any]:
+    """What the models' yml declares, in the shape of dbt's manifest."""
+    nodes = {}
+    for path in sorted((DBT_PROJECT / "models").glob("*/*.yml")):
+        for model in yaml.safe_load(path.read_text()).get("models") or []:
+            nodes[model["name"]] = {
+                "resource_type": "model",
+                "schema": path.parent.name,
+                "name": model["name"],
+                "config": model.get("config") or {},
+                "columns": {
+                    column["name"]: column for column in model.get("columns") or []
+                },
+            }
+    return {"nodes": nodes}
+
+
+def test_the_shipped_segments_and_activations_fit_the_models_columns() -> None:
+    """A renamed insight column must fail here, and not in the nightly run."""
+    columns = profile_columns(declared())
+
+    for spec in load_segments().values():
+        check(spec, columns)
+    for activation in load_activations().values():
+        check_activation(activation, columns, load_segments())

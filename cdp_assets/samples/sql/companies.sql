@@ -12,9 +12,9 @@ with seated as (
   from seated s join country y using (country)
   join culture_slot q on q.country = s.country and q.slot = below(s.c, 'founder', 60)
 ), named as (
-  select r.*, p.value || ' ' || trades[1 + below(c, 'trade', len(trades))] as core,
-    p.mail || '-' || lower(plain(trades[1 + below(c, 'trade', len(trades))])) as root,
-    legal_forms[1 + skewed(c, 'form', len(legal_forms), 1.6)] as legal_form
+  select r.*, p.value || ' ' || one_of(c, 'trade', trades) as core,
+    p.mail || '-' || lower(plain(one_of(c, 'trade', trades))) as root,
+    mostly(c, 'form', legal_forms, 1.6) as legal_form
   from rooted r join culture k using (culture)
   join pool p on p.culture = r.culture and p.kind = 'l' and p.idx = skewed(r.c, 'name', k.last, 1.3)
 ), unique_named as (

@@ -17,7 +17,7 @@ with sized as (
     else 'family' end as kind
   from sized
 ), housed as (
-  select t.*, if(kind = 'jr_sr', ['US', 'US', 'GB', 'IE'][1 + below(h, 'jr', 4)], s.value) as country
+  select t.*, if(kind = 'jr_sr', one_of(h, 'jr', ['US', 'US', 'GB', 'IE']), s.value) as country
   from typed t join country_slot s on s.slot = below(t.h, 'country', 100)
 ), cultured as (
   select t.*, case
@@ -39,7 +39,7 @@ select t.* exclude (last_idx, other_idx),
   -- Two fifths of the families have one inbox for everybody.
   size > 1 and u(h, 'inbox') < 0.4 as has_inbox,
   u(h, 'landline') < 0.55 as has_landline,
-  size > 1 and u(h, 'device') < 0.3 as shares_device
+  size > 1 and u(h, 'device') < 0.5 as shares_device
 from named t
 join pool a on a.culture = t.culture and a.kind = 'l' and a.idx = t.last_idx
 left join pool b on b.culture = t.culture and b.kind = 'l' and b.idx = t.other_idx;
@@ -67,7 +67,8 @@ with wanted as (
   join street s on s.country = p.country and s.idx = p.street_idx
 )
 select home, country, number_first, city,
-  other_names[1 + below(i, 'other city', len(other_names))] as other_city, region, street, short_street, house, case when u(i, 'flat') < 0.08
+  one_of(i, 'other city', other_names) as other_city, region, street, short_street, house, case
+    when u(i, 'flat') < 0.08
     then replace(flat, '#', (1 + below(i, 'door', 5))::varchar) end as flat,
   regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(
     form, '#', ds[1]), '#', ds[2]), '#', ds[3]), '#', ds[4]), '@', ls[1]), '@', ls[2]) as postcode,

@@ -7,13 +7,17 @@ create table lead as
 select row_number() over (order by created_s, r) as rid, salesforce_id('00Q', 46656 + rid) as key, *
 from record where stream = 'crm_lead' order by rid;
 create table customer as
-select row_number() over (order by created_s, r) as rid, * from record where stream = 'shop_customer' order by rid;
+select row_number() over (order by created_s, r) as rid, * from record
+  where stream = 'shop_customer' order by rid;
 create table guest as
-select row_number() over (order by created_s, r) as rid, * from record where stream = 'shop_guest' order by rid;
+select row_number() over (order by created_s, r) as rid, * from record
+  where stream = 'shop_guest' order by rid;
 create table requester as
-select row_number() over (order by created_s, r) as rid, * from record where stream = 'support_user' order by rid;
+select row_number() over (order by created_s, r) as rid, * from record
+  where stream = 'support_user' order by rid;
 create table subscription as
-select row_number() over (order by created_s, r) as rid, * from record where stream = 'email_subscriber' order by rid;
+select row_number() over (order by created_s, r) as rid, * from record
+  where stream = 'email_subscriber' order by rid;
 
 -- SAP holds people and companies in one number range, some of them very old.
 create table debtor as
@@ -37,5 +41,6 @@ with everyone as (
   from everyone
 )
 select row_number() over (order by created_s, c, copy) as rid, salesforce_id('001', 46656 + rid) as key, *,
-  created_s + floor((getvariable('as_of') - 3600 - created_s) * u(c * 2 + copy, 'account changed'))::bigint as modified_s
+  created_s + floor((getvariable('as_of') - 3600 - created_s) * u(c * 2 + copy,
+    'account changed'))::bigint as modified_s
 from dated order by rid;

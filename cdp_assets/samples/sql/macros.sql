@@ -5,6 +5,9 @@ create macro below(i, salt, n) as
   (hash(i::bigint, salt, getvariable('seed')::bigint) % n::ubigint)::bigint;
 -- An index below n; skew > 1 favours the first ones.
 create macro skewed(i, salt, n, skew) as least(n - 1, floor(n * pow(u(i, salt), skew))::bigint);
+-- One of a list, evenly or the first ones mostly.
+create macro one_of(i, salt, options) as options[1 + below(i, salt, len(options))];
+create macro mostly(i, salt, options, skew) as options[1 + skewed(i, salt, len(options), skew)];
 create macro uuid_of(i, salt) as
   regexp_replace(md5(concat_ws('|', salt, i, getvariable('seed'))),
     '^(.{8})(.{4})(.{4})(.{4})(.{12})$', '\1-\2-\3-\4-\5');
@@ -53,6 +56,8 @@ create macro subscriber(n, digits) as
 create macro phone(style, cc, trunk, prefix, body) as case
   when style = 0 then '+' || cc || prefix || body
   when style = 1 then '+' || cc || ' ' || prefix || ' ' || body
+  -- America and Japan dial abroad with other digits than 00.
+  when style = 2 and cc in ('1', '81') then '+' || cc || ' ' || prefix || ' ' || body
   when style = 2 then '00' || cc || ' ' || prefix || ' ' || body
   when cc = '1' and style = 3 then '(' || prefix || ') ' || body[:3] || '-' || body[4:]
   when cc = '1' then prefix || '.' || body[:3] || '.' || body[4:]

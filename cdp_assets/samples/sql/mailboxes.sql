@@ -31,7 +31,7 @@ with source as (
   select h.h, 5, if(u(h, 'inbox form') < 0.6,
       c.family || '.' || replace(h.family_mail, ' ', ''),
       replace(h.family_mail, ' ', '') || (10 + below(h, 'inbox tail', 89))),
-    c.providers[1 + skewed(h, 'inbox provider', len(c.providers), 1.5)]
+    mostly(h, 'inbox provider', c.providers, 1.5)
   from household h join country c using (country) where h.has_inbox
 ), every as (
   select * from private union all select * from work union all select * from family

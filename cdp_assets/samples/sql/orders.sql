@@ -29,7 +29,7 @@ select row_number() over (order by s.created_s, s.i) as rid, s.* exclude (lo, hi
   least(created_s + 1800 + case when fate = 'paid' then below(i, 'shipped', 86400 * 5)
     when fate in ('pending', 'cancelled') then below(i, 'decided', 7200)
     else below(i, 'refunded', 86400 * 18) end, getvariable('as_of') - 60) as modified_s,
-  ['web', 'web', 'web', 'pos', 'instagram'][1 + below(i, 'channel', 5)] as channel,
+  one_of(i, 'channel', ['web', 'web', 'web', 'pos', 'instagram']) as channel,
   uuid_of(i, 'cart') as cart
 from stated s join currency y using (currency) order by rid;
 
@@ -46,15 +46,18 @@ with placed as (
   from placed p join article a on a.idx = skewed(p.i * 8 + p.n, 'article', 200, 1.3)
 )
 select *, if(has_code, money(price * quantity * 0.1, digits), 0)::decimal(12, 2) as discount,
-  case when fate = 'refunded' then quantity when fate = 'partially_refunded' and n = 0 then 1 else 0 end as returned,
+  case when fate = 'refunded' then quantity when fate = 'partially_refunded' and n = 0 then 1
+    else 0 end as returned,
   (13000000000001 + row_number() over (order by rid, n))::bigint as line_id
 from priced order by rid, n;
 
 create table shop_total as
 select rid, sum(price * quantity)::decimal(12, 2) as gross, sum(discount)::decimal(12, 2) as discount,
   list({'id': line_id, 'product_id': 8000000000000 + product, 'variant_id': 45000000000000 + product,
-    'sku': 'OUT-' || lpad(product::varchar, 4, '0'), 'title': name, 'vendor': brand, 'product_type': category,
-    'quantity': quantity, 'price': price::varchar, 'total_discount': discount::varchar} order by n) as line_items,
+    'sku': 'OUT-' || lpad(product::varchar, 4, '0'), 'title': name, 'vendor': brand,
+    'product_type': category,
+    'quantity': quantity, 'price': price::varchar,
+    'total_discount': discount::varchar} order by n) as line_items,
   sum(((price * quantity - discount) * returned / quantity)::decimal(12, 2))::decimal(12, 2) as refunded,
   list({'line_item_id': line_id, 'quantity': returned,
     'subtotal': ((price * quantity - discount) * returned / quantity)::decimal(12, 2)::varchar} order by n)

@@ -33,7 +33,8 @@ with facts as (
     if(n.stream = 'crm_contact' and n.copy = 1 and j1.p is not null, j1.c, j0.c) as c,
     n.stream = 'crm_contact' and j1.p is not null as job_changer,
     n.stream = 'crm_contact' and n.copy = 1 and j1.p is not null as former_job,
-    getvariable('as_of') - 86400 * 3 - floor(86400 * 2100 * pow(u(n.r, 'created'), 1.3))::bigint as created_s,
+    getvariable('as_of') - 86400 * 3 - floor(86400 * 2100 * pow(u(n.r, 'created'),
+      1.3))::bigint as created_s,
     u(n.r, 'mail') as mail_draw, u(n.r, 'phone') as phone_draw
   from presence n join quality q using (stream) join person s on s.p = n.p
   left join mailbox m1 on m1.p = n.p and m1.slot = 1
@@ -74,7 +75,8 @@ with facts as (
   from facts f
   left join mailbox w on w.p = f.p and w.slot = if(f.former_job, 4, 3)
 ), placed as (
-  select w.*, h.* exclude (home, country, landline, area_code), coalesce(l.landline, h.landline) as home_number,
+  select w.*, h.* exclude (home, country, landline, area_code),
+    coalesce(l.landline, h.landline) as home_number,
     coalesce(l.area_code, h.area_code) as home_area,
     o.home is not null and former_home as at_former_home
   from worked w
@@ -94,18 +96,20 @@ with facts as (
     maiden_name is not null and u(r, 'maiden') < name_maiden as under_maiden_name,
     two_names and contains(last_name, ' ') and u(r, 'one surname') < name_one_surname as one_surname
   from placed
-  left join nickname k on k.name = if(name_kind = 'nickname', first_name, null) and k.idx = skewed(r, 'nick', nicknames, 1.8)
+  left join nickname k on k.name = if(name_kind = 'nickname', first_name, null)
+    and k.idx = skewed(r, 'nick', nicknames, 1.8)
 ), spelled as (
   select *,
     case name_kind when 'nickname' then form
       when 'initial' then first_name[1] || if(u(r, 'dot') < 0.5, '.', '')
       when 'typo first' then typo(first_name, r, 'first')
-      when 'junk' then ['n/a', 'unknown', '.', 'test', '-'][1 + below(r, 'junk first', 5)]
+      when 'junk' then one_of(r, 'junk first', ['n/a', 'unknown', '.', 'test', '-'])
       when 'missing' then null else first_name end as first_written,
     case when under_maiden_name then maiden_name
       when one_surname then split_part(last_name, ' ', 1)
       when name_kind = 'typo last' then typo(last_name, r, 'last')
-      when name_kind = 'junk' and u(r, 'junk both') < 0.4 then ['n/a', 'unknown', 'x'][1 + below(r, 'junk last', 3)]
+      when name_kind = 'junk' and u(r, 'junk both') < 0.4
+        then one_of(r, 'junk last', ['n/a', 'unknown', 'x'])
       else last_name end as last_written,
     mail_domain = 'gmail.com' and mail_kind in ('personal', 'second')
       and u(r, 'gmail') < if(copy = 1, 0.9, 0.25) as gmail_variant,
@@ -118,23 +122,27 @@ select r, p, h, stream, copy, country, sex, c, former_job, job_changer,
   if(plain_letters, plain(last_written), last_written) as last_name,
   middle_name, suffix, birth_date,
   case
-    when mail_kind = 'junk' then ['test@test.com', 'none@none.com', 'noemail@example.com',
-      'a@a.com', 'n/a', 'unknown@unknown.com'][1 + below(r, 'junk address', 6)]
+    when mail_kind = 'junk' then one_of(r, 'junk address',
+      ['test@test.com', 'none@none.com', 'noemail@example.com',
+      'a@a.com', 'n/a', 'unknown@unknown.com'])
     when mailbox is null then null
     when gmail_variant then case below(r, 'variant', 4)
       when 0 then mailbox || '+shop@gmail.com'
       when 1 then mailbox || '@googlemail.com'
-      when 2 then if(contains(mailbox, '.'), replace(mailbox, '.', ''), mailbox[:3] || '.' || mailbox[4:]) || '@gmail.com'
-      else mailbox || '+' || ['news', 'orders', 'promo'][1 + below(r, 'tag', 3)] || '@gmail.com' end
+      when 2 then if(contains(mailbox, '.'), replace(mailbox, '.', ''), mailbox[:3] || '.' || mailbox[4:])
+        || '@gmail.com'
+      else mailbox || '+' || one_of(r, 'tag', ['news', 'orders', 'promo']) || '@gmail.com' end
     when mail_typo then if(u(r, 'typo side') < 0.5, typo(mailbox, r, 'mailbox') || '@' || mail_domain,
       mailbox || '@' || replace(replace(mail_domain, '.com', '.con'), 'gmail', 'gmial'))
     else mailbox || '@' || mail_domain end as email,
   case when phone_kind = 'junk'
-      then ['000-0000', '0', '1234567', '-', 'n/a', '+49 000 0000000'][1 + below(r, 'junk number', 6)]
+      then one_of(r, 'junk number', ['000-0000', '0', '1234567', '-', 'n/a', '+49 000 0000000'])
     when phone_kind <> 'none' then phone(style, calling_code, trunk, phone_prefix, phone_body)
     end as phone,
-  if(phone_kind = 'junk' or phone_kind = 'none', null, '+' || calling_code || phone_prefix || phone_body) as e164,
-  phone_kind, mail_kind, style, calling_code, trunk, mobile_prefix, mobile_body, home_area, home_number, has_landline,
+  if(phone_kind = 'junk' or phone_kind = 'none', null, '+' || calling_code || phone_prefix
+    || phone_body) as e164,
+  phone_kind, mail_kind, style, calling_code, trunk, mobile_prefix, mobile_body, home_area, home_number,
+  has_landline,
   home_is_known, number_first, house, flat, region,
   case when u(r, 'home typo') < home_typo then typo(street, r, 'street')
     when u(r, 'short') < 0.25 then short_street else street end as street,

@@ -2,15 +2,18 @@
 create table document as
 with wanted as (
   select d.rid as debtor, d.c, d.created_s as since, coalesce(n.country, k.country) as country,
-    unnest(range(case when u(d.rid, 'sales') < 0.25 then 0 else least(50, 1 + floor(-ln(1 - u(d.rid, 'documents'))
+    unnest(range(case when u(d.rid, 'sales') < 0.25 then 0
+      else least(50, 1 + floor(-ln(1 - u(d.rid, 'documents'))
       * case when d.c is not null then 5 when n.high_value then 3.5 else 0.9 end))::bigint end)) as j,
     coalesce(n.drifting, u(d.rid, 'drift') < 0.12) as drifting
   from debtor d left join record n on n.r = d.r left join company k on k.c = d.c
 ), timed as (
-  select debtor * 64 + j as i, w.*, greatest(since + 600, getvariable('as_of') - 86400 * 714) as lo from wanted w
+  select debtor * 64 + j as i, w.*, greatest(since + 600, getvariable('as_of') - 86400 * 714) as lo
+    from wanted w
 ), ordered as (
-  select i, debtor, c, country, lo + floor(greatest(getvariable('as_of') - 10800 - if(drifting, 86400 * 125, 0) - lo, 3600)
-    * u(i, 'document'))::bigint as created_s, 'TA' as kind, null::bigint as credits
+  select i, debtor, c, country, lo + floor(u(i, 'document') * greatest(3600,
+      getvariable('as_of') - 10800 - if(drifting, 86400 * 125, 0) - lo))::bigint as created_s,
+    'TA' as kind, null::bigint as credits
   from timed
 ), returned as (
   select -i - 1, debtor, c, country, created_s + 86400 * 3 + below(i, 'returned', 86400 * 20), 'RE', i
@@ -29,14 +32,17 @@ with counted as (
   select *, coalesce(credits, i) as basis from document
 ), itemed as (
   -- A return takes back the first item of the order it credits.
-  select c.*, unnest(range(if(kind = 'RE', 1, 1 + floor(5 * pow(u(basis, 'items'), 1.8))::bigint))) as n from counted c
+  select c.*, unnest(range(if(kind = 'RE', 1, 1 + floor(5 * pow(u(basis, 'items'), 1.8))::bigint))) as n
+    from counted c
 ), priced as (
   select t.*, a.idx as article, a.name, a.category,
-    if(t.c is null, 1 + skewed(basis * 8 + n, 'quantity', 4, 3), 2 + skewed(basis * 8 + n, 'quantity', 40, 2)) as quantity,
+    if(t.c is null, 1 + skewed(basis * 8 + n, 'quantity', 4, 3),
+      2 + skewed(basis * 8 + n, 'quantity', 40, 2)) as quantity,
     money(a.price * rate * if(t.c is null, 1, 0.8), digits) as price
   from itemed t join article a on a.idx = skewed(t.basis * 8 + t.n, 'article', 200, 1.2)
 )
-select row_number() over (order by rid, n) as item, rid as document, created_s, modified_s, n, article, name, category,
+select row_number() over (order by rid, n) as item, rid as document, created_s, modified_s, n, article, name,
+  category,
   if(kind = 'RE', 1 + skewed(i, 'returned quantity', quantity, 2), quantity) as quantity, price, currency,
   rejected or (kind = 'TA' and n > 0 and u(i * 8 + n, 'item rejected') < 0.02) as rejected
 from priced order by item;
@@ -51,10 +57,13 @@ create view out_erp_vbak as
 select v.export as _export, v.seq as _seq, '100' as MANDT, document_number(d.rid, d.kind) as VBELN,
   instant(d.created_s)::date as ERDAT, instant(d.created_s)::date as AUDAT, d.kind as AUART,
   debtor_number(d.debtor) as KUNNR, t.net as NETWR, d.currency as WAERK, d.vkorg as VKORG,
-  if(d.c is null, '10', '20') as VTWEG, if(d.c is null, '', 'PO-' || (10000 + below(d.i, 'po', 89999))) as BSTNK,
+  if(d.c is null, '10', '20') as VTWEG, if(d.c is null, '', 'PO-'
+    || (10000 + below(d.i, 'po', 89999))) as BSTNK,
   if(o.rid is null, '', document_number(o.rid, 'TA')) as VGBEL,
-  case when v.before then '' when t.all_rejected then 'C' when t.some_rejected then 'B' else 'A' end as ABSTK,
-  case when v.before then 'A' when d.created_s > getvariable('as_of') - 86400 * 6 then 'B' else 'C' end as GBSTK,
+  case when v.before then '' when t.all_rejected then 'C' when t.some_rejected then 'B'
+    else 'A' end as ABSTK,
+  case when v.before then 'A' when d.created_s > getvariable('as_of') - 86400 * 6 then 'B'
+    else 'C' end as GBSTK,
   instant(v.at_s) as UPD_TMSTMP
 from document_version v join document d using (rid) join document_total t using (rid)
 left join document o on o.i = d.credits;
@@ -66,6 +75,7 @@ select v.export as _export, v.seq as _seq, '100' as MANDT, document_number(d.rid
   lpad((10 + 10 * i.n)::varchar, 6, '0') as POSNR, 'M-' || lpad(i.article::varchar, 6, '0') as MATNR,
   -- Article names were shortened half a year before the end.
   if(i.created_s < getvariable('as_of') - 86400 * 180, upper(i.name) || ' OLD LABEL', i.name) as ARKTX,
-  upper(i.category)[:9] as MATKL, i.quantity as KWMENG, i.price as NETPR, (i.price * i.quantity)::decimal(14, 2) as NETWR,
+  upper(i.category)[:9] as MATKL, i.quantity as KWMENG, i.price as NETPR,
+  (i.price * i.quantity)::decimal(14, 2) as NETWR,
   i.currency as WAERK, if(i.rejected and not v.before, '50', '') as ABGRU, instant(v.at_s) as UPD_TMSTMP
 from document_item_version v join document_item i on i.item = v.rid join document d on d.rid = i.document;

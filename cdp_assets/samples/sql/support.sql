@@ -16,13 +16,16 @@ select v.export as _export, v.seq as _seq, user_id(n.rid) as id,
   y.locale, y.time_zone, null::bigint as organization_id, false as suspended,
   u(n.r, 'verified') < 0.8 as verified,
   if(n.high_value, ['vip'], []::varchar[]) as tags,
-  {'language': y.locale[:2], 'preferred_channel': ['email', 'phone', 'chat'][1 + below(n.r, 'channel', 3)]} as user_fields,
+  {'language': y.locale[:2], 'preferred_channel': one_of(n.r, 'channel',
+    ['email', 'phone', 'chat'])} as user_fields,
   iso(n.created_s) as created_at, iso(v.at_s) as updated_at
 from requester_version v join requester n using (rid) join country y on y.country = n.country
 left join customer_of c on c.p = n.p
 union all
-select 0, (select count(*) from requester_version where export = 0) + 1 + rid, id, 'Agent ' || ['Kim', 'Alex', 'Sascha', 'Robin', 'Dana', 'Toni'][1 + rid % 6] || ' ' || (1 + rid // 6),
-  'agent' || rid || '@support.example', null, if(rid = 0, 'admin', 'agent'), null, 'en-GB', 'London', null, false, true, [],
+select 0, (select count(*) from requester_version where export = 0) + 1 + rid, id, 'Agent '
+  || ['Kim', 'Alex', 'Sascha', 'Robin', 'Dana', 'Toni'][1 + rid % 6] || ' ' || (1 + rid // 6),
+  'agent' || rid || '@support.example', null, if(rid = 0, 'admin', 'agent'), null, 'en-GB', 'London', null,
+  false, true, [],
   {'language': 'en', 'preferred_channel': 'email'},
   iso(getvariable('as_of') - 86400 * 900), iso(getvariable('as_of') - 86400 * 300) from agent;
 
@@ -36,13 +39,15 @@ with asked as (
       else 1 + floor(-ln(1 - u(n.r, 'ticket count')) * 1.1 * if(n.high_value, 2, 1))::bigint end)) as t
   from requester n
 ), opened as (
-  select r * 64 + t as i, *, greatest(since, getvariable('as_of') - 86400 * 900) as lo from asked where t < 60
+  select r * 64 + t as i, *, greatest(since, getvariable('as_of') - 86400 * 900) as lo from asked
+    where t < 60
 ), timed as (
-  select *, lo + floor((getvariable('as_of') - 7200 - lo) * pow(u(i, 'opened'), 0.8))::bigint as created_s from opened
+  select *, lo + floor((getvariable('as_of') - 7200 - lo) * pow(u(i, 'opened'), 0.8))::bigint as created_s
+    from opened
 ), stated as (
   select *, case
       when created_s > getvariable('as_of') - 86400 * 45 and u(i, 'state') < if(high_value, 0.75, 0.5)
-        then ['new', 'open', 'pending', 'hold'][1 + below(i, 'open state', 4)]
+        then one_of(i, 'open state', ['new', 'open', 'pending', 'hold'])
       when created_s > getvariable('as_of') - 86400 * 200 and u(i, 'state') < 0.04 then 'open'
       when u(i, 'state') < 0.3 then 'solved' else 'closed' end as status
   from timed
@@ -54,16 +59,18 @@ create table ticket_version as from versions('ticket', 'ticket', false);
 create view out_support_ticket as
 select v.export as _export, v.seq as _seq, 100000 + t.rid as id, user_id(t.requester) as requester_id,
   if(v.before, null, 360000000000 + below(t.i, 'agent', 6)) as assignee_id, null::bigint as organization_id,
-  ['Where is my order?', 'Return of a jacket', 'Invoice is wrong', 'Zip broke after a week', 'Change my address',
-    'Cannot log in', 'Question about sizes', 'Refund not received'][1 + below(t.i, 'subject', 8)] as subject,
-  ['Hello, I am still waiting.' || chr(10) || 'Please check.', 'See the attached photo.', 'Could you call me back?',
-    'Thanks in advance.'][1 + below(t.i, 'text', 4)] as description,
+  one_of(t.i, 'subject', ['Where is my order?', 'Return of a jacket', 'Invoice is wrong',
+    'Zip broke after a week', 'Change my address',
+    'Cannot log in', 'Question about sizes', 'Refund not received']) as subject,
+  one_of(t.i, 'text', ['Hello, I am still waiting.' || chr(10) || 'Please check.', 'See the attached photo.',
+    'Could you call me back?',
+    'Thanks in advance.']) as description,
   if(v.before, 'new', t.status) as status,
-  ['normal', 'low', 'high', 'urgent'][1 + skewed(t.i, 'priority', 4, 1.7)] as priority,
-  ['question', 'problem', 'incident', 'task'][1 + skewed(t.i, 'type', 4, 1.5)] as type,
-  {'channel': ['email', 'web', 'api', 'chat'][1 + skewed(t.i, 'via', 4, 1.5)],
+  mostly(t.i, 'priority', ['normal', 'low', 'high', 'urgent'], 1.7) as priority,
+  mostly(t.i, 'type', ['question', 'problem', 'incident', 'task'], 1.5) as type,
+  {'channel': mostly(t.i, 'via', ['email', 'web', 'api', 'chat'], 1.5),
    'source': {'from': '{}'::json, 'to': '{}'::json, 'rel': null::varchar}} as via,
-  [['order', 'shipping', 'return', 'invoice', 'account'][1 + below(t.i, 'tag', 5)]] as tags,
+  [one_of(t.i, 'tag', ['order', 'shipping', 'return', 'invoice', 'account'])] as tags,
   {'score': case when t.status not in ('solved', 'closed') or u(t.i, 'rated') < 0.6 then 'unoffered'
     when u(t.i, 'score') < 0.75 then 'good' else 'bad' end} as satisfaction_rating,
   iso(t.created_s) as created_at, iso(v.at_s) as updated_at

@@ -5,7 +5,8 @@ select 'crm_contact' as source, key as record_id, r, p from contact
 where rid not in (select rid from contact_version where gone)
 union all select 'crm_lead', key, r, p from lead where rid not in (select rid from lead_version where gone)
 union all select 'shop_customer', customer_id(rid)::varchar, r, p from customer
-union all select 'shop_order', order_id(o.rid)::varchar, o.r, o.p from shop_order o where o.guest is not null
+union all select 'shop_order', order_id(o.rid)::varchar, o.r, o.p from shop_order o
+  where o.guest is not null
 union all select 'erp_kna1', '100|' || debtor_number(rid), r, p from debtor
 where r is not null and rid not in (select rid from debtor_version where gone)
 union all select 'support_user', user_id(rid)::varchar, r, p from requester
@@ -27,9 +28,11 @@ with trapped as (
     if(n.name_kind in ('typo first', 'typo last') or n.mail_typo, 'typo', null),
     if(n.date_swapped, 'swapped_date', null), if(n.gmail_variant, 'gmail_variant', null),
     if(n.at_former_home, 'mover', null), if(n.job_changer, 'job_changer', null),
-    if(n.stream = 'shop_guest', 'guest', null), if(n.copy = 1 and n.stream <> 'shop_guest', 'second_record', null),
+    if(n.stream = 'shop_guest', 'guest', null),
+    if(n.copy = 1 and n.stream <> 'shop_guest', 'second_record', null),
     if(n.name_swapped, 'name_order', null), if(n.one_surname, 'one_surname', null),
-    if(n.plain_letters, 'no_diacritics', null), if(n.email is null and n.e164 is null, 'no_contact_point', null)
+    if(n.plain_letters, 'no_diacritics', null),
+    if(n.email is null and n.e164 is null, 'no_contact_point', null)
   ]) as trap
   from true_record t join record n on n.r = t.r
 )

@@ -3,11 +3,12 @@ create table session as
 with buyer as (
   -- Who may log in: the owner of a shop account; visitors without one stay anonymous.
   select p.p, p.h, p.role, p.size, p.high_value, p.drifting, p.country,
-    c.customer as rid, p.h as family, u(p.h, 'device') < 0.3 and p.size > 1 as shares
+    c.customer as rid, p.h as family, p.shares_device as shares
   from person p left join customer_of c on c.p = p.p
 ), browsing as (
   select *, unnest(range(case when u(p, 'visits') < 0.2 then 0
-    else least(60, 1 + floor(-ln(1 - u(p, 'visit count')) * if(high_value, 6, 2.1)))::bigint end)) as k from buyer
+    else least(60, 1 + floor(-ln(1 - u(p, 'visit count')) * if(high_value, 6, 2.1)))::bigint end)) as k
+      from buyer
 ), planned as (
   select b.*, p * 128 + k as i, 'browse' as kind, null::bigint as shop_order,
     getvariable('as_of') - 5400 - if(drifting, 86400 * 100, 0)
@@ -21,7 +22,7 @@ with buyer as (
       else 86400 * 31 + below(p, 'left for', 86400 * 60) end
   from buyer b where u(p, 'abandons') < if(high_value, 0.22, if(rid is null, 0.04, 0.11))
   union all
-  select b.*, 0, 256000000000 + o.rid, 'order', o.rid, o.created_s - 900 - below(o.i, 'before order', 1500)
+  select b.*, 0, 256000000000 + o.rid, 'order', o.rid, o.created_s - 510
   from shop_order o join buyer b on b.p = o.p
   where o.channel = 'web' and o.created_s > getvariable('as_of') - 86400 * 380 and u(o.i, 'tracked') < 0.65
 ), shaped as (
@@ -34,7 +35,8 @@ with buyer as (
       when kind <> 'order' and u(i, 'login') < 0.5 then rid end) as login
   from planned
 )
-select row_number() over (order by start_s, i) as rid, i, p, country, kind, shop_order, start_s, least(pages, 12) as pages, adds, login,
+select row_number() over (order by start_s, i) as rid, i, p, country, kind, shop_order, start_s,
+  least(pages, 12) as pages, adds, login,
   case when shares and role < 2 then uuid_of(family, 'family device')
     else uuid_of(p * 2 + (u(i, 'second device') < 0.25)::bigint, 'device') end as device,
   -- Some were logged in before; the others log in half-way through.
@@ -43,45 +45,48 @@ select row_number() over (order by start_s, i) as rid, i, p, country, kind, shop
 from shaped where start_s > getvariable('as_of') - 86400 * 390 order by rid;
 
 create table web_event as
-with step as (
-  select rid as s, i, login, was_logged_in, start_s, n as step, 'page' as kind, 0 as n
-  from session, range(0, 12) t(n) where n < pages
+with called as (
+  select rid as s, n as step, 'page' as kind, 0 as n from session, range(0, 12) t(n) where n < pages
   union all
-  select rid, i, login, was_logged_in, start_s, pages, 'identify', 0 from session where login is not null and not was_logged_in
+  select rid, pages, 'identify', 0 from session where login is not null and not was_logged_in
   union all
-  select rid, i, login, was_logged_in, start_s, pages + 1 + n, 'Product Added', n from session, range(0, 4) t(n)
+  select rid, pages + 1 + n, 'Product Added', n from session, range(0, 4) t(n)
   where n < adds and kind <> 'order'
   union all
-  select s.rid, s.i, s.login, s.was_logged_in, s.start_s, s.pages + 1 + l.n, 'Product Added', l.n
+  select s.rid, s.pages + 1 + l.n, 'Product Added', l.n
   from session s join shop_line l on l.rid = s.shop_order where s.kind = 'order' and l.n < 4
   union all
-  select rid, i, login, was_logged_in, start_s, pages + 5, 'Cart Viewed', 0 from session where adds > 0
+  select rid, pages + 5, 'Cart Viewed', 0 from session where adds > 0
   union all
-  select rid, i, login, was_logged_in, start_s, pages + 6, 'Product Removed', 0 from session where adds > 1 and u(i, 'removes') < 0.3
+  select rid, pages + 6, 'Product Removed', 0 from session where adds > 1 and u(i, 'removes') < 0.3
   union all
-  select rid, i, login, was_logged_in, start_s, pages + 7, 'Checkout Started', 0 from session
+  select rid, pages + 7, 'Checkout Started', 0 from session
   where kind = 'order' or (kind = 'abandon' and u(i, 'checks out') < 0.4)
   union all
-  select rid, i, login, was_logged_in, start_s, 20, 'Order Completed', 0 from session where kind = 'order'
+  select rid, 20, 'Order Completed', 0 from session where kind = 'order'
 ), timed as (
-  select s, i, step, kind, n, if(was_logged_in or kind = 'identify' or step > 5, login, null) as login,
-    start_s + step * 25 + below(i * 32 + step, 'pause', 24) as at_s
-  from step
+  select c.*, if(v.was_logged_in or c.step >= v.pages, v.login, null) as login,
+    v.start_s + c.step * 25 + below(v.i * 32 + c.step, 'pause', 24) as at_s
+  from called c join session v on v.rid = c.s
 )
-select s * 32 + step as rid, t.s, t.step, t.kind, t.n, t.login, t.at_s
-from timed t where at_s < getvariable('as_of') - 1;
+select s * 32 + step as rid, s, step, kind, n, login, at_s
+from timed where at_s < getvariable('as_of') - 1;
 
 create table web_event_sent as
-select *, row_number() over (partition by export order by at_s + below(rid, 'order of arrival', 20), rid, again) as seq from (
-  select rid, at_s, least(3, export_of(at_s) + (u(rid, 'late') < 0.003)::int) as export, 0 as again from web_event
+select *, row_number() over (
+  partition by export order by at_s + below(rid, 'order of arrival', 20), rid, again) as seq
+from (
+  select rid, at_s, least(3, export_of(at_s) + (u(rid, 'late') < 0.003)::int) as export, 0 as again
+    from web_event
   union all
   select rid, at_s, least(3, export_of(at_s) + 1), 1 from web_event where u(rid, 'twice') < 0.006
 ) order by export, seq;
 
 create view out_web_event as
 with facts as (
-  select w.export, w.seq, e.rid, e.kind, e.login, e.at_s, e.n, e.step, s.i, s.device, s.session_id, s.country,
-    s.kind as visit, s.shop_order, coalesce(if(s.kind = 'order', o.cart, null), s.cart) as cart,
+  select w.export, w.seq, e.rid, e.kind, e.login, e.at_s, e.n, e.step, s.i, s.device, s.session_id,
+    s.country, s.kind as visit, s.shop_order,
+    coalesce(if(s.kind = 'order', o.cart, null), s.cart) as cart,
     coalesce(l.product, a.idx) as product, coalesce(l.name, a.name) as article,
     coalesce(l.quantity, 1 + (u(s.i * 8 + e.n, 'two') < 0.15)::int) as quantity,
     coalesce(l.price, money(a.price * q.rate, q.digits)) as price,
@@ -96,23 +101,28 @@ with facts as (
 )
 select export as _export, seq as _seq, uuid_of(rid, 'message') as messageId,
   case when kind in ('page', 'identify') then kind else 'track' end as type,
-  strftime(make_timestamp(at_s::bigint * 1000000 + below(rid, 'ms', 1000) * 1000), '%Y-%m-%dT%H:%M:%S.%gZ') as timestamp,
+  strftime(make_timestamp(at_s::bigint * 1000000 + below(rid, 'ms', 1000) * 1000),
+    '%Y-%m-%dT%H:%M:%S.%gZ') as timestamp,
   device as anonymousId, customer_id(login)::varchar as userId,
   if(kind in ('page', 'identify'), null, kind) as event,
   if(kind = 'page', if(step = 0, 'Home', 'Product'), null) as name,
   case kind when 'page' then to_json({
-      'url': 'https://shop.example.com/' || if(step = 0, '', 'products/' || product), 'path': '/' || if(step = 0, '', 'products/' || product),
+      'url': 'https://shop.example.com/' || if(step = 0, '', 'products/' || product),
+      'path': '/' || if(step = 0, '', 'products/' || product),
       'title': if(step = 0, 'Home', article),
-      'referrer': if(step = 0, ['https://www.google.com/', '', 'https://www.instagram.com/', 'https://news.example.com/'][1 + below(i, 'referrer', 4)],
+      'referrer': if(step = 0, one_of(i, 'referrer',
+        ['https://www.google.com/', '', 'https://www.instagram.com/', 'https://news.example.com/']),
         'https://shop.example.com/')})
     when 'identify' then to_json({'method': 'login'})
     when 'Cart Viewed' then to_json({'cart_id': cart, 'currency': currency})
     when 'Checkout Started' then to_json({'cart_id': cart, 'currency': currency})
-    when 'Order Completed' then to_json({'cart_id': cart, 'order_id': order_id(shop_order)::varchar, 'currency': currency})
+    when 'Order Completed' then to_json({'cart_id': cart, 'order_id': order_id(shop_order)::varchar,
+      'currency': currency})
     else to_json({'cart_id': cart, 'product_id': (8000000000000 + product)::varchar, 'name': article,
       'quantity': quantity, 'price': price, 'currency': currency}) end as properties,
   {'ip': '203.0.113.' || below(i, 'ip', 255), 'sessionId': session_id,
-    'userAgent': ['Mozilla/5.0 (iPhone; CPU iPhone OS 18_5)', 'Mozilla/5.0 (Windows NT 10.0; Win64)', 'Mozilla/5.0 (Linux; Android 15)',
-      'Mozilla/5.0 (Macintosh; Intel Mac OS X 15_6)'][1 + below(i, 'agent', 4)]} as context,
+    'userAgent': one_of(i, 'agent', ['Mozilla/5.0 (iPhone; CPU iPhone OS 18_5)',
+      'Mozilla/5.0 (Windows NT 10.0; Win64)', 'Mozilla/5.0 (Linux; Android 15)',
+      'Mozilla/5.0 (Macintosh; Intel Mac OS X 15_6)'])} as context,
   if(kind = 'identify', to_json({'email': email, 'firstName': first_name}), null) as traits
 from facts;

@@ -1,26 +1,8 @@
-{#- Every stream there is, by the sources dbt knows: a new stream is watched from its first
-    load without a line here. dbt fills `graph` only when it runs. -#}
-{%- set streams = graph.sources.values() | selectattr('source_name', 'equalto', 'dlo')
-    | sort(attribute='name') | list if execute else [] -%}
-
 with
 
 newest as (
 
-    {% for stream in streams %}
-    select
-        '{{ stream.name }}' as stream,
-        count(*) filter (where not _is_deleted) as records,
-        max(_modified_at) as newest_record_at
-    from {{ stream.relation_name }}
-    {% if not loop.last %}union all{% endif %}
-    {% else %}
-    select
-        cast(null as varchar) as stream,
-        cast(null as bigint) as records,
-        cast(null as timestamp) as newest_record_at
-    where false
-    {% endfor %}
+    {{ newest_records() }}
 
 ),
 

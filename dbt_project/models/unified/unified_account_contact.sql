@@ -5,7 +5,7 @@ with
 roles as (
 
     select
-        account_link.unified_account_id,
+        account.unified_account_id,
         individual_link.unified_individual_id,
         contact.title,
         contact.department_name,
@@ -15,6 +15,8 @@ roles as (
     from {{ ref('account_contact') }} as contact
     inner join {{ source('identity', 'unified_link_account') }} as account_link
         on contact.account_id = account_link.record
+    inner join {{ ref('unified_account') }} as account
+        on account_link.unified_account_id = account.unified_account_id
     inner join {{ ref('unified_record') }} as individual_link
         on contact.individual_id = individual_link.record
 

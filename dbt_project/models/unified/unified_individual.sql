@@ -20,7 +20,7 @@ records as (
         individual.gender_id,
         individual.title_name,
         individual.primary_language_id,
-        account_link.unified_account_id as primary_account_id,
+        account.unified_account_id as primary_account_id,
         individual.is_anonymous,
         individual.data_source_id,
         individual.data_source_object_id,
@@ -31,6 +31,8 @@ records as (
     inner join {{ ref('individual') }} as individual on link.record = individual.id
     left join {{ source('identity', 'unified_link_account') }} as account_link
         on individual.primary_account_id = account_link.record
+    left join {{ ref('unified_account') }} as account
+        on account_link.unified_account_id = account.unified_account_id
 
 ),
 

@@ -89,7 +89,7 @@ kept as (
         case when documents.is_return then 0 else documents.counted_value end as gross_value,
         case
             when documents.is_return and documents.is_cancelled then 0
-            when documents.is_return then abs(documents.counted_value)
+            when documents.is_return then coalesce(abs(documents.counted_value), 0)
             else coalesce(credited.value, 0)
         end as returned_value
 

@@ -3,15 +3,17 @@
 Every command says what it did in a line or a table; what fails says what to do next.
 """
 
+import contextlib
 import datetime as dt
 import json
 import sys
+import threading
 from pathlib import Path
 
 import click
 
+from cdp_assets.operators import outbox_group, quarantine_group
 from cdp_assets.paths import Paths
-from cdp_assets.streams.spec import StreamSpec
 from cdp_assets.warehouse import Warehouse
 
 
@@ -51,15 +53,18 @@ def run(samples: bool, force: bool) -> None:
 @main.command()
 def catalog() -> None:
     """Every stream as declared, beside what was really seen."""
-    from cdp_assets.streams.catalog import catalogue, render
+    from cdp_assets.runs import pinned_as_of
+    from cdp_assets.streams.catalog import catalogue
+    from cdp_assets.streams.catalog_text import render
     from cdp_assets.streams.spec import load_streams
 
     paths = Paths.from_environment()
+    specs = load_streams()
     if paths.warehouse.exists():
         with Warehouse(paths).reading() as connection:
-            rows = catalogue(load_streams(), connection)
+            rows = catalogue(specs, connection, as_of=pinned_as_of(paths))
     else:
-        rows = catalogue(load_streams(), None)
+        rows = catalogue(specs)
     click.echo(render(rows))
 
 
@@ -113,126 +118,27 @@ def clock(when: str) -> None:
     click.echo(f"runs take {instant or 'the time they start'} as now")
 
 
-@main.group("quarantine")
-def quarantine_group() -> None:
-    """Rows that could not be loaded."""
+@main.command()
+@click.option("--port", default=8087, show_default=True)
+@click.option("--secret", envvar="CDP_CART_WEBHOOK_SECRET", help="whsec_…; else new.")
+def receiver(port: int, secret: str | None) -> None:
+    """Serve a webhook receiver that checks signatures and honours keys."""
+    from cdp_assets.activation.receiver import receiving
+    from cdp_assets.activation.signing import new_secret
+
+    got = Paths.from_environment().outgoing / "received.ndjson"
+    shared = secret or new_secret()
+    with receiving(got, shared, port=port) as served:
+        click.echo(f"export CDP_CART_WEBHOOK_URL={served.url}")
+        if secret is None:
+            click.echo(f"export CDP_CART_WEBHOOK_SECRET={shared}")
+        click.echo(f"messages go to {got}; Ctrl-C ends it", err=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
 
 
-@quarantine_group.command("list")
-def quarantine_list() -> None:
-    """How many rows wait, by stream, field and reason."""
-    from cdp_assets.streams import quarantine
-
-    with Warehouse(Paths.from_environment()).reading() as connection:
-        for count in quarantine.counts(connection):
-            click.echo(
-                f"{count.rows:>8,}  {count.stream}  {count.field or '-'}  "
-                f"{count.reason}"
-            )
-
-
-@quarantine_group.command("show")
-@click.argument("stream")
-@click.option("--limit", default=20, show_default=True)
-def quarantine_show(stream: str, limit: int) -> None:
-    """The waiting rows of one stream, with file, line and field."""
-    from cdp_assets.streams import quarantine
-
-    with Warehouse(Paths.from_environment()).reading() as connection:
-        for row in quarantine.show(connection, stream, limit=limit):
-            click.echo(
-                f"{row.file}:{row.line}  {row.field or '-'}: {row.reason}\n"
-                f"    {row.record}"
-            )
-
-
-@quarantine_group.command("replay")
-@click.argument("stream")
-def quarantine_replay(stream: str) -> None:
-    """Load a stream's waiting rows again, after its declaration was mended."""
-    from cdp_assets.streams import quarantine
-    from cdp_assets.streams.spec import load_streams
-
-    spec = _known(load_streams(), stream)
-    with Warehouse(Paths.from_environment()).writing("a replay") as connection:
-        click.echo(quarantine.replay(connection, spec))
-
-
-@quarantine_group.command("drop")
-@click.argument("stream")
-def quarantine_drop(stream: str) -> None:
-    """Give up a stream's waiting rows."""
-    from cdp_assets.streams import quarantine
-
-    with Warehouse(Paths.from_environment()).writing("a drop") as connection:
-        click.echo(f"{quarantine.drop(connection, stream):,} rows dropped")
-
-
-@main.group("outbox")
-def outbox_group() -> None:
-    """Changes on their way to destinations."""
-
-
-@outbox_group.command("list")
-@click.option("--state", default="dead", show_default=True)
-@click.option("--activation", default=None)
-def outbox_list(state: str, activation: str | None) -> None:
-    """Changes in one state: pending, delivered, withheld or dead."""
-    from cdp_assets.activation.dead_letters import list_changes
-    from cdp_assets.activation.outbox import Outbox
-
-    outbox = Outbox(Paths.from_environment().outbox)
-    for change in list_changes(outbox, state=state, activation=activation):
-        click.echo(
-            f"{change.sequence:>8}  {change.activation}  {change.operation}  "
-            f"{change.unified_individual_id}  {change.reason or ''}"
-        )
-
-
-@outbox_group.command("show")
-@click.argument("sequence", type=int)
-@click.option("--payload", is_flag=True, help="Also what was sent: personal data.")
-def outbox_show(sequence: int, payload: bool) -> None:
-    """One change with its attempts and receipts."""
-    from cdp_assets.activation.dead_letters import show
-    from cdp_assets.activation.outbox import Outbox
-
-    found = show(Outbox(Paths.from_environment().outbox), sequence, payload=payload)
-    click.echo(json.dumps(found, indent=2, default=str, ensure_ascii=False))
-
-
-@outbox_group.command("replay")
-@click.argument("sequences", type=int, nargs=-1, required=True)
-def outbox_replay(sequences: tuple[int, ...]) -> None:
-    """Send dead letters again, with the next delivery."""
-    from cdp_assets.activation.dead_letters import replay
-    from cdp_assets.activation.outbox import Outbox
-    from cdp_assets.warehouse import utc_now
-
-    outbox = Outbox(Paths.from_environment().outbox)
-    done = replay(outbox, sequences, utc_now())
-    click.echo(f"{len(done.replayed)} will go out again")
-    for sequence in done.overtaken:
-        click.echo(f"{sequence} stays: a later change of that person went out already")
-
-
-@outbox_group.command("drop")
-@click.argument("sequences", type=int, nargs=-1, required=True)
-def outbox_drop(sequences: tuple[int, ...]) -> None:
-    """Give up dead letters."""
-    from cdp_assets.activation.dead_letters import drop
-    from cdp_assets.activation.outbox import Outbox
-
-    outbox = Outbox(Paths.from_environment().outbox)
-    click.echo(f"{drop(outbox, sequences)} dropped")
-
-
-def _known(declared: dict[str, StreamSpec], name: str) -> StreamSpec:
-    if name not in declared:
-        raise click.ClickException(
-            f"{name!r} is not declared; declared are {', '.join(declared)}"
-        )
-    return declared[name]
+main.add_command(quarantine_group)
+main.add_command(outbox_group)
 
 
 if __name__ == "__main__":

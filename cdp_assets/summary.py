@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import duckdb
 
 from cdp_assets.declarations import quoted
+from cdp_assets.governance.consent import NO_ROW, REASONS
 from cdp_assets.identity.evaluation import Evaluation, Quality, evaluate
 from cdp_assets.paths import Paths
 
@@ -109,20 +110,22 @@ def _segments(connection: duckdb.DuckDBPyConnection) -> Iterator[Sequence[object
 
 
 def _activations(connection: duckdb.DuckDBPyConnection) -> Iterator[Sequence[object]]:
-    yield "activation", "delivered", "withheld for consent", "other withheld", "dead"
+    yield "activation", "delivered", "no consent", "no contact point", "other", "dead"
     yield from connection.execute(
         """
         select activation,
             count(*) filter (where outcome = 'delivered'),
+            count(*) filter (where is_withheld and list_contains($consent, reason)),
+            count(*) filter (where is_withheld and reason = 'no contact point'),
             count(*) filter (
-                where outcome = 'withheld' and reason not like '%contact point%'
-            ),
-            count(*) filter (
-                where outcome = 'withheld' and reason like '%contact point%'
+                where is_withheld and reason <> 'no contact point'
+                    and not list_contains($consent, reason)
             ),
             count(*) filter (where outcome = 'dead')
-        from dlo.system_receipt group by activation order by activation
-        """
+        from (from dlo.system_receipt select *, outcome = 'withheld' as is_withheld)
+        group by activation order by activation
+        """,
+        {"consent": [NO_ROW, REASONS["opt_out"], REASONS["pending"]]},
     ).fetchall()
 
 

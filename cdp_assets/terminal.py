@@ -1,6 +1,7 @@
 """``cdp run``: the whole graph from a terminal, ending by itself with a summary."""
 
 import contextlib
+import json
 import os
 import shutil
 import time
@@ -47,7 +48,7 @@ def run_and_report(paths: Paths, *, samples: bool, force: bool) -> bool:
         else:
             last_run.forget(paths)
             with _receiver(paths):
-                succeeded = run_graph(instance)
+                succeeded = run_graph(instance, paths.root / "run.log")
             if not succeeded:
                 click.echo(
                     "The run failed; the last good state stays. `make ui` shows the "
@@ -79,20 +80,21 @@ def _say_what_moved(before: last_run.Standing, after: last_run.Standing) -> None
 
 def deliver_samples(paths: Paths) -> None:
     """Generate the sample sources if need be, drop them in the inbox, pin the clock."""
-    from cdp_assets.samples.generate import generate, read_manifest
+    from cdp_assets.samples.generate import generate
 
-    manifest = read_manifest(paths.samples)
-    if manifest is None:
+    manifest = paths.samples / "manifest.json"
+    if not manifest.exists():
         click.echo("Generating sample sources …")
-        manifest = generate(paths.samples, progress=click.echo)
+        generate(paths.samples)
+    as_of = json.loads(manifest.read_text(encoding="utf-8"))["as_of"]
     for stream in load_streams():
         for path in sorted((paths.samples / stream).glob("*")):
             dropped = paths.inbox / stream / path.name
             dropped.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, dropped)
             dropped.with_name(dropped.name + inbox.MARKER).touch()
-    pin_as_of(paths, parse_instant(manifest.as_of))
-    click.echo(f"Samples are in the inbox; runs take {manifest.as_of} as now.")
+    pin_as_of(paths, parse_instant(as_of))
+    click.echo(f"The samples are in the inbox; runs take {as_of} as now.")
 
 
 def _is_untouched(paths: Paths) -> bool:

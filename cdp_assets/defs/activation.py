@@ -5,7 +5,9 @@ the outbox alone, so a slow destination keeps nobody from the warehouse. Each ma
 killed and run again: what was delivered is known to the outbox by its idempotency key.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 import dagster as dg
 
@@ -15,12 +17,18 @@ from cdp_assets.activation.outbox import Outbox
 from cdp_assets.activation.planning import plan
 from cdp_assets.activation.receipts import acknowledge
 from cdp_assets.activation.settlement import settle
-from cdp_assets.activation.spec import ActivationSpec, check, load_activations
+from cdp_assets.activation.spec import (
+    CONTACT,
+    ActivationSpec,
+    check,
+    load_activations,
+)
 from cdp_assets.defs.resources import WarehouseResource
-from cdp_assets.defs.segments import COLUMNS, SEGMENTS, segment_key
+from cdp_assets.defs.segments import COLUMNS, SEGMENTS, profile_keys, segment_key
 from cdp_assets.runs import pinned_as_of
-from cdp_assets.streams.landing import waiting
-from cdp_assets.streams.load import ensure_table, load
+from cdp_assets.segments.expression import read_expression
+from cdp_assets.streams.dlo import ensure_table
+from cdp_assets.streams.load import load_waiting
 from cdp_assets.streams.spec import load_streams
 from cdp_assets.warehouse import transaction, utc_now
 
@@ -35,19 +43,32 @@ def activation_key(name: str) -> dg.AssetKey:
     return dg.AssetKey(["activation", name])
 
 
-def activation_asset(spec: ActivationSpec) -> dg.AssetsDefinition:
-    """Build the asset of one activation; a mapping that cannot be is refused here."""
-    check(spec, COLUMNS, SEGMENTS)
+def reads(spec: ActivationSpec) -> dict[str, dg.AssetKey]:
+    """What an activation depends on, by the name of its op's input."""
+    aliases: set[str] = set()
+    for sql in spec.mapping.values():
+        aliases |= read_expression(sql).aliases
+    keys = [
+        segment_key(spec.segment),
+        dg.AssetKey(["dmo", "contact_point_consent"]),
+        dg.AssetKey(["unified", spec.contact_point.table]),
+        *profile_keys(aliases - {CONTACT}),
+    ]
+    return {"_".join(key.path): key for key in keys}
+
+
+def pending_op(spec: ActivationSpec, inputs: Mapping[str, dg.AssetKey]) -> Any:
+    """Plan what changed since the last time, and copy it to the outbox."""
 
     @dg.op(
         name=f"{spec.name}__pending",
-        description="Plan what changed since the last time, and copy it to the outbox.",
-        ins={"members": dg.In(dg.Nothing), "consent": dg.In(dg.Nothing)},
+        description=pending_op.__doc__,
+        ins={name: dg.In(dg.Nothing) for name in inputs},
         out=dg.Out(dict),
     )
     def pending(
         context: dg.OpExecutionContext, warehouse: WarehouseResource
-    ) -> dict[str, int]:
+    ) -> dict[str, Any]:
         outbox = Outbox(warehouse.paths.outbox)
         with warehouse.get_connection(f"planning {spec.name}") as connection:
             run = warehouse.run(connection, context.run)
@@ -56,75 +77,99 @@ def activation_asset(spec: ActivationSpec) -> dg.AssetsDefinition:
         context.log.info(f"{spec.name}: {planned.planned} changes planned")
         return {**asdict(planned), "copied_to_outbox": copied.copied}
 
+    return pending
+
+
+def deliver_op(spec: ActivationSpec) -> Any:
+    """Send what is due; consent is looked up for each message as it leaves."""
+
     @dg.op(
         name=f"{spec.name}__deliver",
-        description="Send what is due; consent is looked up for each message now.",
+        description=deliver_op.__doc__,
         out=dg.Out(dict),
     )
     def deliver(
         context: dg.OpExecutionContext,
         warehouse: WarehouseResource,
-        planned: dict[str, int],
-    ) -> dict[str, object]:
-        outbox = Outbox(warehouse.paths.outbox)
+        planned: dict[str, Any],
+    ) -> dict[str, Any]:
+        paths = warehouse.paths
         result = deliver_activation(
-            outbox, spec, warehouse.paths, at=pinned_as_of(warehouse.paths)
+            Outbox(paths.outbox), spec, paths, at=pinned_as_of(paths)
         )
         if result.reason:
             context.log.warning(f"{spec.name}: {result.status}: {result.reason}")
         return {**planned, **asdict(result)}
 
+    return deliver
+
+
+def acknowledge_op(spec: ActivationSpec) -> Any:
+    """Land the receipts as a stream of their own, and fold them in."""
+
     @dg.op(
         name=f"{spec.name}__acknowledge",
-        description="Land the receipts as a stream of their own, and fold them in.",
+        description=acknowledge_op.__doc__,
         out=dg.Out(dict),
     )
     def acknowledged(
         context: dg.OpExecutionContext,
         warehouse: WarehouseResource,
-        delivered: dict[str, object],
-    ) -> dict[str, object]:
-        outbox = Outbox(warehouse.paths.outbox)
+        delivered: dict[str, Any],
+    ) -> dict[str, Any]:
+        paths = warehouse.paths
+        outbox = Outbox(paths.outbox)
         with warehouse.get_connection(f"receipts of {spec.name}") as connection:
-            receipts = acknowledge(outbox, warehouse.paths, utc_now())
+            receipts = acknowledge(outbox, paths, utc_now())
             ensure_table(connection, RECEIPTS)
-            files = waiting(connection, warehouse.paths, RECEIPTS)
-            load(connection, RECEIPTS, files, started_at=utc_now())
+            load_waiting(connection, paths, RECEIPTS, started_at=utc_now())
             with transaction(connection):
                 settle(connection, outbox)
+        figures = {k: v for k, v in delivered.items() if isinstance(v, int | str)}
         context.add_output_metadata(
             {
                 "dagster/row_count": delivered["members"],
-                **{
-                    key: value
-                    for key, value in delivered.items()
-                    if isinstance(value, int | str)
-                },
                 "receipts_landed": receipts.receipts,
+                **figures,
             }
         )
         return delivered
 
-    @dg.graph_asset(
-        name=spec.name,
-        key_prefix=["activation"],
+    return acknowledged
+
+
+def activation_asset(spec: ActivationSpec) -> dg.AssetsDefinition:
+    """Build the asset of one activation; a mapping that cannot be is refused here."""
+    check(spec, COLUMNS, SEGMENTS)
+    inputs = reads(spec)
+    pending = pending_op(spec, inputs)
+    deliver, acknowledged = deliver_op(spec), acknowledge_op(spec)
+
+    @dg.graph(
+        name=f"activation__{spec.name}",
+        ins={name: dg.GraphIn() for name in inputs},
+        description=spec.description,
+    )
+    def activation(**upstream: Any) -> Any:
+        return acknowledged(deliver(pending(**upstream)))
+
+    return dg.AssetsDefinition.from_graph(
+        activation,
+        keys_by_input_name=dict(inputs),
+        keys_by_output_name={"result": activation_key(spec.name)},
         group_name=GROUP,
-        description=f"{spec.description}\n\nSegment {spec.segment} to a "
-        f"{spec.destination.kind}; channel {spec.channel}, purpose {spec.purpose}.",
-        kinds={spec.destination.kind},
-        owners=[OWNER],
-        tags={"cdp/layer": "activation"},
-        ins={
-            "members": dg.AssetIn(segment_key(spec.segment), dagster_type=dg.Nothing),
-            "consent": dg.AssetIn(
-                dg.AssetKey(["dmo", "contact_point_consent"]), dagster_type=dg.Nothing
-            ),
+        descriptions_by_output_name={
+            "result": f"{spec.description}\n\nSegment {spec.segment} to a "
+            f"{spec.destination.kind}; channel {spec.channel}, purpose {spec.purpose}."
+        },
+        owners_by_output_name={"result": [OWNER]},
+        tags_by_output_name={
+            "result": {
+                "cdp/layer": "activation",
+                f"dagster/kind/{spec.destination.kind}": "",
+            }
         },
     )
-    def activation(members, consent):  # type: ignore[no-untyped-def]
-        return acknowledged(deliver(pending(members=members, consent=consent)))
-
-    return activation
 
 
 @dg.definitions

@@ -7,6 +7,7 @@ import dagster as dg
 import duckdb
 
 from cdp_assets.defs.resources import WarehouseResource
+from cdp_assets.identity.evaluation import evaluate
 from cdp_assets.identity.outcome import ObjectOutcome, ResolutionResult
 from cdp_assets.identity.resolve import resolve
 
@@ -137,7 +138,47 @@ def _numbers(outcome: ObjectOutcome) -> dict[str, float]:
     }
 
 
+@dg.asset(
+    key=["identity", "model_evaluation"],
+    deps=[LINKS],
+    group_name=GROUP,
+    kinds={"duckdb"},
+    owners=[OWNER],
+    tags={"cdp/layer": "identity"},
+)
+def model_evaluation(warehouse: WarehouseResource) -> dg.MaterializeResult[Any]:
+    """Precision, recall and F1 of the published people, where a truth is known.
+
+    The samples bring theirs (``data/samples/truth.csv``); no other asset reads it.
+    """
+    truth = warehouse.paths.samples / "truth.csv"
+    if not truth.exists():
+        return dg.MaterializeResult(metadata={"truth": "none beside the sources"})
+    with warehouse.reading("evaluation") as connection:
+        found = evaluate(connection, truth, truth.with_name("traps.csv"))
+    lines = ["| | precision | recall | F1 |", "|---|---:|---:|---:|"]
+    rows = {"people": found.people, "exact rules alone": found.exact_rules}
+    for name, quality in {**rows, **found.traps}.items():
+        lines.append(
+            f"| {name} | {quality.precision:.3f} | {quality.recall:.3f} "
+            f"| {quality.f1:.3f} |"
+        )
+    return dg.MaterializeResult(
+        metadata={
+            "precision": round(found.people.precision, 4),
+            "recall": round(found.people.recall, 4),
+            "f1": round(found.people.f1, 4),
+            "b_cubed_f1": round(found.people.b_cubed_f1, 4),
+            "f1_of_exact_rules_alone": round(found.exact_rules.f1, 4),
+            "consolidation_rate": round(found.consolidation_rate, 4),
+            "largest_person": found.largest,
+            "unmatched_rate": round(found.unmatched_rate, 4),
+            "by_trap": dg.MetadataValue.md("\n".join(lines)),
+        }
+    )
+
+
 @dg.definitions
 def identity_definitions() -> dg.Definitions:
-    """Resolution; its evaluation stands in evaluation.py."""
-    return dg.Definitions(assets=[identity_resolution])
+    """Resolution, and how good it is."""
+    return dg.Definitions(assets=[identity_resolution, model_evaluation])

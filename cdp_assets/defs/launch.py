@@ -8,6 +8,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import dagster as dg
@@ -60,15 +61,20 @@ def _living(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     return living
 
 
-def run_graph(instance: dg.DagsterInstance) -> bool:
-    """Materialise every asset in flow order; True when all of it succeeded."""
+def run_graph(instance: dg.DagsterInstance, log: Path) -> bool:
+    """Materialise every asset in flow order, progress to the terminal, rest to ``log``.
+
+    Returns:
+        Whether all of it succeeded.
+    """
     from cdp_assets.definitions import defs
 
     job = defs().resolve_job_def("everything")
-    result = job.execute_in_process(
-        instance=instance,
-        run_config={"loggers": {"progress": {}}},
-        tags={PID_TAG: str(os.getpid())},
-        raise_on_error=False,
-    )
+    with log.open("w", encoding="utf-8") as written, redirect_stdout(written):
+        result = job.execute_in_process(
+            instance=instance,
+            run_config={"loggers": {"progress": {}}},
+            tags={PID_TAG: str(os.getpid())},
+            raise_on_error=False,
+        )
     return result.success

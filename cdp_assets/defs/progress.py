@@ -22,8 +22,10 @@ class ProgressHandler(logging.Handler):
         line = _line(event) if event is not None else _log_line(record)
         if line:
             elapsed = time.monotonic() - self._started
-            sys.stdout.write(f"{elapsed:7.1f} s  {line}\n")
-            sys.stdout.flush()
+            # The run's own standard output goes to a file: dbt writes a line per test.
+            terminal = sys.__stdout__ or sys.stdout
+            terminal.write(f"{elapsed:7.1f} s  {line}\n")
+            terminal.flush()
 
 
 def _line(event: dg.DagsterEvent) -> str | None:
@@ -40,15 +42,20 @@ def _line(event: dg.DagsterEvent) -> str | None:
             return None
         name = "/".join(check.asset_key.path)
         return f"{check.severity.value}: check {check.check_name} of {name} failed"
-    if event.is_failure:
-        return f"FAILED: {event.message}"
+    if event.is_step_failure:
+        error = event.step_failure_data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        reason = error.message.strip() if error else event.message
+        return f"FAILED: {event.step_key}: {reason}"
     return None
 
 
 def _log_line(record: logging.LogRecord) -> str | None:
-    if record.levelno >= logging.ERROR:
-        return record.getMessage()
-    return None
+    # Steps skipped for a failed one are told by the failure itself.
+    if record.levelno < logging.ERROR or "Not executing" in record.getMessage():
+        return None
+    return record.getMessage()
 
 
 @dg.logger(None, "One line per asset: its rows, and the seconds since the start.")

@@ -5,14 +5,14 @@ from typing import Any
 import dagster as dg
 
 from cdp_assets.defs.resources import WarehouseResource
-from cdp_assets.defs.segments import COLUMNS, MEMBERSHIP, profile_key
+from cdp_assets.defs.segments import COLUMNS, MEMBERSHIP, profile_keys
 from cdp_assets.publication.documents import publish_documents
 from cdp_assets.publication.snapshot import publish_snapshot
 
 GROUP = "publication"
 OWNER = "team:data-platform"
 READS = [
-    *(profile_key(alias) for alias in sorted(COLUMNS)),
+    *profile_keys(COLUMNS),
     *(
         dg.AssetKey(["unified", f"unified_contact_point_{kind}"])
         for kind in ("email", "phone", "address")

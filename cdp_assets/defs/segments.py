@@ -1,6 +1,7 @@
 """Segments as assets: one per declaration, over the profile and its insights."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import dagster as dg
@@ -9,7 +10,7 @@ from cdp_assets.defs.dbt import MANIFEST
 from cdp_assets.defs.resources import WarehouseResource
 from cdp_assets.segments.expression import read_expression
 from cdp_assets.segments.membership import close_missing, update_membership
-from cdp_assets.segments.namespace import profile_columns
+from cdp_assets.segments.namespace import PROFILE, RUN, profile_columns
 from cdp_assets.segments.spec import SegmentSpec, check, load_segments
 
 GROUP = "segments"
@@ -24,21 +25,24 @@ def segment_key(name: str) -> dg.AssetKey:
     return dg.AssetKey(["segments", name])
 
 
-def profile_key(alias: str) -> dg.AssetKey:
-    """The dbt model behind a name that conditions and mappings may use."""
-    if alias == "profile":
-        return dg.AssetKey(["unified", "unified_individual"])
-    return dg.AssetKey(["insights", alias])
+def profile_keys(aliases: Iterable[str]) -> list[dg.AssetKey]:
+    """The dbt models behind names that conditions and mappings may use."""
+    return [
+        dg.AssetKey(["insights", alias])
+        if alias != PROFILE
+        else dg.AssetKey(["unified", "unified_individual"])
+        for alias in sorted({PROFILE, *aliases} - {RUN})
+    ]
 
 
 def segment_asset(spec: SegmentSpec) -> dg.AssetsDefinition:
     """Build the asset of one segment; a condition that cannot be is refused here."""
     check(spec, COLUMNS)
-    aliases = {"profile", *read_expression(spec.condition).aliases}
+    aliases = read_expression(spec.condition).aliases
 
     @dg.asset(
         key=segment_key(spec.name),
-        deps=[profile_key(alias) for alias in sorted(aliases)],
+        deps=profile_keys(aliases),
         group_name=GROUP,
         description=f"{spec.description}\n\nCondition: `{spec.condition.strip()}`",
         kinds={"duckdb"},

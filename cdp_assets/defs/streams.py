@@ -10,8 +10,10 @@ from collections.abc import Sequence
 import dagster as dg
 
 from cdp_assets.defs.resources import WarehouseResource
-from cdp_assets.streams import inbox, landing, quarantine, reference
-from cdp_assets.streams.load import LoadResult, ensure_table, load
+from cdp_assets.streams import inbox, quarantine, reference
+from cdp_assets.streams.dlo import ensure_table
+from cdp_assets.streams.ledger import LoadResult
+from cdp_assets.streams.load import load_waiting
 from cdp_assets.streams.spec import StreamSpec, load_streams
 from cdp_assets.warehouse import utc_now
 
@@ -55,9 +57,10 @@ def stream_asset(spec: StreamSpec) -> dg.AssetsDefinition:
         look = inbox.adopt(warehouse.paths, {spec.name: spec})
         with warehouse.get_connection(f"loading {spec.name}") as connection:
             ensure_table(connection, spec)
-            files = landing.waiting(connection, warehouse.paths, spec)
-            context.log.info(f"{spec.name}: {len(files)} files to load")
-            loaded = load(connection, spec, files, started_at=utc_now())
+            loaded = load_waiting(
+                connection, warehouse.paths, spec, started_at=utc_now()
+            )
+            context.log.info(f"{spec.name}: {loaded.files} files loaded")
             (rows,) = connection.execute(
                 f"select count(*) from dlo.{spec.name} where not _is_deleted"
             ).fetchone() or (0,)
@@ -109,7 +112,7 @@ def _checks(
         + loaded.superseded
         + loaded.quarantined
     )
-    waiting = sum(fault.rows for fault in faults)
+    waiting = sum(fault.records for fault in faults)
     return [
         dg.AssetCheckResult(
             check_name="rows_are_conserved",
@@ -132,7 +135,7 @@ def _table(faults: Sequence[quarantine.Count]) -> str:
     if not faults:
         return "nothing"
     lines = ["| field | reason | rows |", "|---|---|---:|"]
-    lines += [f"| {f.field} | {f.reason} | {f.rows} |" for f in faults]
+    lines += [f"| {f.field} | {f.reason} | {f.records} |" for f in faults]
     return "\n".join(lines)
 
 
@@ -141,7 +144,10 @@ STREAM_ASSETS = [stream_asset(spec) for spec in SPECS.values()]
 
 @dg.asset(
     key=["reference", "phone"],
-    deps=[stream_key(name) for name in reference.STREAMS],
+    deps=[
+        stream_key(name)
+        for name in sorted({column.stream for column in reference.PHONE_COLUMNS})
+    ],
     group_name=GROUP,
     kinds={"duckdb", "python"},
     owners=[OWNER],
@@ -160,7 +166,7 @@ def phone(warehouse: WarehouseResource) -> dg.MaterializeResult:
             "select count(*), count(*) filter (where e164 is null) from reference.phone"
         ).fetchone() or (0, 0)
     return dg.MaterializeResult(
-        metadata={"dagster/row_count": rows, "added": added, "invalid": invalid}
+        metadata={"dagster/row_count": rows, "added": added.new, "invalid": invalid}
     )
 
 

@@ -13,7 +13,7 @@ select
     cast(null as date) as birth_date,
     cast([] as varchar []) as emails,
     distinct_values([kept_value('telephone_number', phone_e164)]) as phones,
-    cast([] as varchar []) as identifiers,
+    coalesce(numbers.identifiers, []) as identifiers,
     distinct_values([fold_street(address_line1)]) as streets,
     distinct_values([fold_name(city_name)]) as cities,
     distinct_values([replace(fold_text(postal_code_text), ' ', '')]) as postal_codes,
@@ -29,4 +29,15 @@ select
         'streets': distinct_values([trim(address_line1)]),
         'cities': distinct_values([trim(city_name)])
     } as as_written
-from dmo.account
+from dmo.account as account
+left join (
+    select
+        party_id,
+        distinct_values(list(kept_value(
+            'party_identification',
+            party_identification_type_id || '|' || identification_name
+            || '|' || identification_number
+        ))) as identifiers
+    from dmo.party_identification
+    group by party_id
+) as numbers on account.id = numbers.party_id

@@ -55,6 +55,7 @@ INDIVIDUAL = {
 ACCOUNT = {
     "name": MatchField("full_name", written="as_written.full_name", cased=True),
     "website_domain": MatchField("website_domain"),
+    "party_identification": MatchField("identifiers", many=True),
     "telephone_number": MatchField("phones", many=True),
     "address_line1": MatchField(
         "streets", many=True, written="as_written.streets", cased=True

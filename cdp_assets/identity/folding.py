@@ -1,73 +1,14 @@
-"""How values are folded before they are compared: DuckDB macros, one per kind.
+"""How values are folded before they are compared: the DuckDB macros of ``folding.sql``.
 
 The folded form is never shown and never published. Both sides of a comparison go
 through the same macro, so folding too much costs precision and never symmetry.
 """
 
+from pathlib import Path
+
 import duckdb
 
-# Letters without an accent to strip, and the apostrophes that people leave out.
-_MACROS = r"""
-create or replace temp macro fold_text(value) as nullif(trim(regexp_replace(
-    translate(
-        replace(replace(replace(replace(
-            lower(strip_accents(value)), 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'), 'þ', 'th'),
-        'øłđðı''’`´', 'olddi'
-    ),
-    '[^\p{L}\p{N}]+', ' ', 'g'
-)), '');
-
--- Müller, Mueller and Muller are one name, as are Ødegård and Oedegaard.
-create or replace temp macro fold_name(value) as
-    regexp_replace(regexp_replace(fold_text(value), '([aou])e', '\1', 'g'), 'aa', 'a', 'g');
-
-create or replace temp macro name_words(value) as list_filter(
-    string_split(coalesce(value, ''), ' '), lambda word: length(word) > 1
-);
-
-create or replace temp macro fold_suffix(value) as
-    case regexp_replace(fold_text(value), ' ', '', 'g')
-        when 'junior' then 'jr' when 'jnr' then 'jr' when 'jr' then 'jr'
-        when 'senior' then 'sr' when 'snr' then 'sr' when 'sr' then 'sr'
-        when '2nd' then 'ii' when 'ii' then 'ii' when '3rd' then 'iii'
-        when 'iii' then 'iii' when 'iv' then 'iv' when 'v' then 'v'
-    end;
-
-create or replace temp macro fold_street(value) as regexp_replace(regexp_replace(
-    fold_text(value),
-    '(strasse|str)( |$)', 'st\2', 'g'),
-    '\b(street|road|avenue|boulevard|drive|lane|place|square)\b',
-    'st', 'g');
-
--- What remains of a company's name once its legal form is gone; the whole name where
--- nothing else would remain.
-create or replace temp macro fold_company(value) as coalesce(
-    nullif(trim(regexp_replace(
-        fold_text(replace(value, '.', '')),
-        '\b(gmbh|mbh|ag|kg|kgaa|ohg|ug|se|ev|inc|incorporated|corp|corporation|co'
-        || '|company|llc|llp|lp|ltd|limited|plc|pty|sa|sas|sarl|srl|spa|bv|nv|oy|oyj'
-        || '|ab|asa|as|aps|sl|lda|ltda|kft|sro|doo|the|and|und|et)\b',
-        '', 'g'
-    )), ''),
-    fold_text(replace(value, '.', ''))
-);
-
-create or replace temp macro fold_domain(value) as nullif(regexp_replace(
-    regexp_replace(lower(trim(value)), '^(https?://)?(www\.)?', ''), '[/:?#].*$', ''
-), '');
-
--- Spellings of one sound: Sara and Sarah, Catherine and Katherine, Philip and Filip.
-create or replace temp macro name_letters(value) as string_split(translate(
-    replace(replace(replace(value, 'ph', 'f'), 'ck', 'k'), ' ', ''), 'cqyjwzh', 'kkiivs'
-), '');
-create or replace temp macro name_sound(value) as array_to_string(list_filter(
-    name_letters(value),
-    lambda letter, place: place = 1 or letter <> name_letters(value)[place - 1]
-), '');
-
-create or replace temp macro distinct_values(items) as
-    list_sort(list_distinct(list_filter(items, lambda item: item is not null)));
-"""
+_MACROS = Path(__file__).with_name("folding.sql").read_text(encoding="utf-8")
 
 
 def define_macros(connection: duckdb.DuckDBPyConnection) -> None:

@@ -93,7 +93,8 @@ def _in_conflict(connection: duckdb.DuckDBPyConnection, rules: ObjectRules) -> V
         """
         create or replace temp table person_pair as
         with member as (
-            select link.unified_id, node_id, count(*) over (partition by unified_id) as n
+            select
+                link.unified_id, node_id, count(*) over (partition by unified_id) as n
             from staged_link as link inner join staged_matchable using (record)
         )
         select l.unified_id, l.node_id as node_l, r.node_id as node_r

@@ -50,23 +50,37 @@ phones as (
     group by party_id
 ),
 
-identifiers as (
+-- A converted lead and its contact share the number that the CRM itself linked them by.
+numbers as (
     select
         party_id as record,
-        distinct_values(list(kept_value(
-            'party_identification',
-            party_identification_type_id || '|' || identification_name
-            || '|' || identification_number
-        ))) as identifiers
+        party_identification_type_id || '|' || identification_name
+        || '|' || identification_number as identifier
     from dmo.party_identification
-    group by party_id
+    union all
+    select individual_id, 'converted_lead|CRM|' || converted_contact_id
+    from dmo.lead
+    where converted_contact_id is not null
+    union all
+    select converted_contact_id, 'converted_lead|CRM|' || converted_contact_id
+    from dmo.lead
+    where converted_contact_id is not null
+),
+
+identifiers as (
+    select
+        record,
+        distinct_values(list(kept_value('party_identification', identifier)))
+            as identifiers
+    from numbers
+    group by record
 ),
 
 addresses as (
     select
         party_id as record,
-        distinct_values(list(fold_street(address_line1))) as streets,
-        distinct_values(list(fold_name(city_name))) as cities,
+        distinct_values(list(fold_name(normalised_address_line1))) as streets,
+        distinct_values(list(fold_name(normalised_city))) as cities,
         distinct_values(list(replace(fold_text(postal_code_text), ' ', '')))
             as postal_codes,
         distinct_values(list(upper(country_id))) as countries,

@@ -70,8 +70,8 @@ COMPARISONS: dict[str, list[tuple[str, str]]] = {
         ("similar", "jaro_winkler_similarity(last_name_l, last_name_r) >= 0.85"),
         ("different", "else"),
     ],
-    # Many people put the year of their birth into their mailbox. It stands in for a date
-    # that is missing, unless both years come from one and the same address.
+    # Many people put the year of their birth into their mailbox. It stands in for a
+    # date that is missing, unless both years come from one and the same address.
     "birth_date": [
         (
             "missing",
@@ -150,9 +150,10 @@ COMPARISONS: dict[str, list[tuple[str, str]]] = {
 }
 
 COLUMNS = [
-    "node_id", "first_name", "first_name_canonical", "first_name_forms", "first_name_sound", "first_name_known",
-    "last_name", "last_name_words", "birth_date", "birth_year", "emails", "mailboxes",
-    "phones", "streets", "postal_codes", "cities", "gender",
+    "node_id", "first_name", "first_name_canonical", "first_name_forms",
+    "first_name_sound", "first_name_known", "last_name", "last_name_words",
+    "birth_date", "birth_year", "emails", "mailboxes", "phones", "streets",
+    "postal_codes", "cities", "gender",
 ]  # fmt: skip
 
 # A household shares its last name, street and landline. Without one of these levels in

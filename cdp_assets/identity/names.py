@@ -54,8 +54,11 @@ def _order(connection: duckdb.DuckDBPyConnection) -> None:
         from (
             select
                 node.node_id, node.first_name, node.last_name, node.emails,
-                coalesce(last_as_first.share, {_UNKNOWN})
-                * coalesce(first_as_last.share, {_UNKNOWN})
+                -- Both words must be known in the other role; a word the model has
+                -- not met says nothing.
+                first_as_last.share is not null
+                and (last_as_first.share is not null or length(node.last_name) = 1)
+                and coalesce(last_as_first.share, {_UNKNOWN}) * first_as_last.share
                 > {_SURELY} * coalesce(first_as_first.share, {_UNKNOWN})
                 * coalesce(last_as_last.share, {_UNKNOWN}) as swapped
             from staged_node as node
@@ -89,7 +92,9 @@ def _ask_mailbox(connection: duckdb.DuckDBPyConnection) -> None:
         ),
         word as (
             select node_id, last_name, unnest(list_distinct(
-                list_transform(string_split_regex(box, '[._-]+'), lambda x: fold_name(x))
+                list_transform(
+                    string_split_regex(box, '[._-]+'), lambda part: fold_name(part)
+                )
                 || if(starts_with(fold_name(box), compact),
                     [fold_name(box)[length(compact) + 1:]], [])
                 || if(ends_with(fold_name(box), compact),

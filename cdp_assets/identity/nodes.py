@@ -106,7 +106,7 @@ def _block_values(
 
 
 def _stage_nicknames(connection: duckdb.DuckDBPyConnection) -> None:
-    """Fold the nicknames as names are folded, so that they meet; none without a seed."""
+    """Fold the nicknames as names are folded; there are none without the seed."""
     seeded = connection.execute(
         """
         select count(*) from duckdb_tables()

@@ -36,7 +36,8 @@ class ObjectOutcome:
         cls, name: str, versions: tuple[str, str | None], verdicts: list[Verdict]
     ) -> "ObjectOutcome":
         """The outcome of a run that was refused before it made any pair."""
-        return cls(name, *versions, *[0] * 7, Changes(0, 0, 0), verdicts)
+        nothing = Changes(0, 0, 0)
+        return cls(name, *versions, 0, 0, 0, 0, 0, 0, 0, nothing, verdicts)
 
     @property
     def status(self) -> str:

@@ -23,7 +23,8 @@ def compile_reconciliation(
                 for priority, source in enumerate(rule.sources, start=1)
             )
     published = connection.execute(
-        "select object, field, method, source, priority from identity.reconciliation_rule"
+        "select object, field, method, source, priority "
+        "from identity.reconciliation_rule"
     ).fetchall()
     if sorted(published, key=repr) == sorted(rows, key=repr):
         return

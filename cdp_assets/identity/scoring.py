@@ -45,15 +45,14 @@ class Scorer:
             pairs: A table of the warehouse connection.
             into: Created there: the pair, ``match_weight`` and ``levels``.
         """
-        self._copy_pairs(pairs)
-        scored = self._predict()
+        scored = self._predict() if self._copy_pairs(pairs) else self._nothing()
         self._warehouse.register("scored", scored)
         self._warehouse.execute(
             f"create or replace temp table {into} as select * from scored"
         )
         self._warehouse.unregister("scored")
 
-    def _copy_pairs(self, pairs: str) -> None:
+    def _copy_pairs(self, pairs: str) -> int:
         reader = self._warehouse.sql(
             f"select node_l as join_key_l, node_r as join_key_r from {pairs}"
         ).to_arrow_reader(1_000_000)
@@ -62,6 +61,16 @@ class Scorer:
             "create or replace table pair as select '0' as match_key, * from incoming"
         )
         self._private.unregister("incoming")
+        return int(self._private.execute("select count(*) from pair").fetchall()[0][0])
+
+    def _nothing(self) -> pa.RecordBatchReader:
+        return self._private.sql(
+            """
+            select 0::bigint as node_l, 0::bigint as node_r, 0::double as match_weight,
+                []::integer[] as levels
+            where false
+            """
+        ).to_arrow_reader()
 
     def _frequency_tables(self) -> dict[str, str]:
         """How frequent names are, as the model froze it; unknown names are average."""
@@ -113,7 +122,7 @@ class Scorer:
             from {predicted}
             """
         )
-        linker.table_management.delete_tables_created_by_splink_from_db()
+        linker.table_management.delete_tables_created_by_splink_from_db()  # type: ignore[no-untyped-call]
         return self._private.sql("from scored").to_arrow_reader(1_000_000)
 
 

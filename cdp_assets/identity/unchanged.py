@@ -25,11 +25,13 @@ def nothing_to_resolve(
         return False
     differing = connection.execute(
         """
-        select count(*)
-        from (select record, feature_hash from staged_node where object = $object) as new
-        full join
-            (select record, feature_hash from identity.node where object = $object) as old
-            using (record)
+        with new as (
+            select record, feature_hash from staged_node where object = $object
+        ),
+        old as (
+            select record, feature_hash from identity.node where object = $object
+        )
+        select count(*) from new full join old using (record)
         where new.feature_hash is distinct from old.feature_hash
         """,
         {"object": object_name},

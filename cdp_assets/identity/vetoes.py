@@ -31,13 +31,15 @@ _BIRTH_DATES = """
     )
 """
 
-# Anna and Peter are two people; so are Lena and Lea, names that many bear, however alike.
-# Whatever the model takes for a form of the same name is no contradiction, nor is a
-# middle name used as the first; below 0.75 two names share not even a typo.
+# Anna and Peter are two people; so are Lena and Lea, names that many bear, however
+# alike. Whatever the model takes for a form of the same name is no contradiction, nor
+# is a middle name used as the first; below 0.75 two names share not even a typo.
 _FIRST_NAMES = f"""
     not ({sided(" or ".join(f"({form})" for form in same_first_name()))})
     and (
-        jaro_winkler_similarity(l.first_name_canonical, r.first_name_canonical) < 0.75
+        jaro_winkler_similarity(
+            l.first_name_canonical, r.first_name_canonical
+        ) < 0.75
         or (l.first_name_known and r.first_name_known)
     )
     and not coalesce(list_contains(r.first_name_forms, l.middle_name), false)
@@ -74,7 +76,9 @@ def stage_vetoes(
         from (
             select
                 pair.node_l, pair.node_r,
-                list_filter([{found}]::varchar[], lambda fact: fact is not null) as facts
+                list_filter(
+                    [{found}]::varchar[], lambda fact: fact is not null
+                ) as facts
             from {pairs} as pair
             inner join staged_matchable as l on pair.node_l = l.node_id
             inner join staged_matchable as r on pair.node_r = r.node_id

@@ -92,12 +92,10 @@ def keys_of(
     connection: duckdb.DuckDBPyConnection, relation: str, parameters: dict[str, Any]
 ) -> list[str]:
     """Every key that the documents of a relation have at their top."""
-    return [
-        key
-        for (key,) in connection.execute(
-            f"select distinct unnest(try(json_keys(document))) from {relation}", parameters
-        ).fetchall()
-    ]
+    found = connection.execute(
+        f"select distinct unnest(try(json_keys(document))) from {relation}", parameters
+    )
+    return [key for (key,) in found.fetchall()]
 
 
 def source_of_lines(

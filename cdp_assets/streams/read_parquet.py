@@ -77,7 +77,8 @@ def stage_parquet(
         spec,
         Source(
             sql=f"""(
-                select * exclude (file_index), $numbers[file_index::bigint + 1] as file_no
+                select * exclude (file_index),
+                    $numbers[file_index::bigint + 1] as file_no
                 from (select *, file_index from read_parquet($files))
                     as columns_of_file({renamed}, file_index)
             )""",

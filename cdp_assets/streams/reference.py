@@ -1,172 +1,217 @@
-"""Reference data worked out from what the sources sent: phone numbers as E.164.
+"""Reference data that a model cannot work out in SQL: phone numbers in E.164.
 
-Number plans are libphonenumber's business, and it costs 15 µs a number; so distinct new
-pairs of text and country are normalised once, and the map models look them up.
+``reference.phone`` holds every (number as sent, country hint) that the streams have,
+once: a number costs 15 µs, so only new pairs are worked out. Mapping models join it on
+the same text and hint. The hint is the ISO code that the seed ``country`` has for what
+was typed as country, or '' when it has none.
 """
 
-from collections.abc import Iterable, Iterator
-from functools import cache
-from importlib.metadata import version
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import duckdb
-import pyarrow as pa
 
 from cdp_assets.declarations import quoted
 from cdp_assets.paths import DBT_PROJECT
 from cdp_assets.warehouse import transaction
 
-# Each stream with numbers: where they stand, and the country they were written in.
-# The map models join on the very same text.
-NUMBERS: dict[str, list[tuple[str, str]]] = {
-    "crm_contact": [("MobilePhone", "MailingCountry"), ("Phone", "MailingCountry")],
-    "crm_lead": [("Phone", "Country")],
-    "crm_account": [("Phone", "BillingCountry")],
-    "shop_customer": [
-        ("phone", "default_address->>'$.country_code'"),
-        ("default_address->>'$.phone'", "default_address->>'$.country_code'"),
-    ],
-    "shop_order": [
-        (
-            "coalesce(nullif(shipping_address->>'$.phone', ''), phone)",
-            "shipping_address->>'$.country_code'",
-        )
-    ],
-    "erp_kna1": [("TELF1", "LAND1"), ("TELF2", "LAND1")],
-    "support_user": [("phone", "null")],
-    "consent_log": [("contact_point_value", "null")],
-}
-STREAMS = tuple(NUMBERS)
-VALUES_AT_ONCE = 100_000
-
-
-def refresh_phones(connection: duckdb.DuckDBPyConnection) -> int:
-    """Add what the DLOs hold and ``reference.phone`` does not know.
-
-    A new version of the normaliser works every number out again.
-
-    Returns:
-        How many pairs of text and country were added.
-    """
-    current = f"phonenumbers {version('phonenumbers')}"
-    with transaction(connection):
-        connection.execute(
-            "delete from reference.phone where normaliser_version <> ?", [current]
-        )
-        added = 0
-        for batch in _new(connection):
-            rows = pa.Table.from_pylist(
-                [_normalised(raw, hint, current) for raw, hint in batch], schema=_SCHEMA
-            )
-            connection.execute("insert into reference.phone by name from rows")
-            added += rows.num_rows
-    return added
-
-
-def normalise_phone(raw: str, country: str) -> tuple[str | None, str | None, str]:
-    """Normalise one number.
-
-    Args:
-        raw: The text as it was typed.
-        country: Its ISO-2 country, or '' where it is unknown.
-
-    Returns:
-        The E.164 form, its country and '', or None, None and the reason why not.
-    """
+if TYPE_CHECKING:
     import phonenumbers
 
-    if not any(character.isdigit() for character in raw):
-        return None, None, "no digit in it"
-    try:
-        number = phonenumbers.parse(raw, country or None)
-    except phonenumbers.NumberParseException as error:
-        return None, None, _REASONS.get(error.error_type, "not a phone number")
-    if not phonenumbers.is_possible_number(number):
-        return None, None, "too short or too long for its country"
-    if not phonenumbers.is_valid_number(number):
-        return None, None, "not assigned in its country's number plan"
-    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    return e164, phonenumbers.region_code_for_number(number), ""
+# Raise it when the rules below change: every number is then worked out again.
+_RULES = 1
+_BATCH = 100_000
+# Keyboards and forms yield these; a real number has four different digits or more.
+_RUNS = ("0123456789", "1234567890", "9876543210")
+
+# The folding of the dbt macros clean_text and fold; a test compares them.
+_CLEANED = r"""trim(regexp_replace(nfc_normalize({typed}),
+    '[\s\p{{Z}}\x{{200B}}\x{{FEFF}}]+', ' ', 'g'))"""
+_FOLDED = """translate(
+    replace(replace(replace(lower(strip_accents({text})), 'ß', 'ss'), 'æ', 'ae'),
+        'œ', 'oe'),
+    'øłđðıþ', 'olddit'
+)"""
 
 
-# By NumberParseException.error_type.
-_REASONS = {
-    0: "a national number of an unknown country",
-    1: "not a phone number",
-    2: "too short after its country code",
-    3: "too short to be a number",
-    4: "too long to be a number",
-}
-_SCHEMA = pa.schema(
-    [
-        (name, pa.string())
-        for name in (
-            "raw",
-            "country_hint",
-            "e164",
-            "country",
-            "reason",
-            "normaliser_version",
-        )
-    ]
+@dataclass(frozen=True)
+class PhoneColumn:
+    """Where a stream has phone numbers: SQL over its table."""
+
+    stream: str
+    number: str
+    country: str = "null"
+    condition: str = "true"
+
+
+PHONE_COLUMNS: Sequence[PhoneColumn] = (
+    PhoneColumn("crm_contact", '"Phone"', '"MailingCountry"'),
+    PhoneColumn("crm_contact", '"MobilePhone"', '"MailingCountry"'),
+    PhoneColumn("crm_lead", '"Phone"', '"Country"'),
+    PhoneColumn("crm_account", '"Phone"', '"BillingCountry"'),
+    PhoneColumn("shop_customer", "phone", "default_address ->> '$.country_code'"),
+    PhoneColumn(
+        "shop_customer",
+        "default_address ->> '$.phone'",
+        "default_address ->> '$.country_code'",
+    ),
+    PhoneColumn("shop_order", "phone", "shipping_address ->> '$.country_code'"),
+    PhoneColumn(
+        "shop_order",
+        "shipping_address ->> '$.phone'",
+        "shipping_address ->> '$.country_code'",
+    ),
+    PhoneColumn("erp_kna1", '"TELF1"', '"LAND1"'),
+    PhoneColumn("erp_kna1", '"TELF2"', '"LAND1"'),
+    PhoneColumn("erp_adrc", '"TEL_NUMBER"', '"COUNTRY"'),
+    PhoneColumn("support_user", "phone"),
+    PhoneColumn(
+        "consent_log",
+        "contact_point_value",
+        condition="lower(trim(contact_point_type)) = 'phone'",
+    ),
 )
 
 
-def _normalised(raw: str, hint: str, current: str) -> dict[str, str | None]:
-    e164, country, reason = normalise_phone(raw, hint)
-    return {
-        "raw": raw,
-        "country_hint": hint,
-        "e164": e164,
-        "country": country,
-        "reason": reason or None,
-        "normaliser_version": current,
+@dataclass(frozen=True)
+class Phone:
+    """What a number as sent is: a number, or why it is none."""
+
+    e164: str | None
+    country: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class PhoneRefresh:
+    """What a refresh found."""
+
+    new: int
+    """Pairs that were worked out."""
+    valid: int
+    """How many of them are numbers."""
+
+
+def refresh_phones(connection: duckdb.DuckDBPyConnection) -> PhoneRefresh:
+    """Work out the numbers that ``reference.phone`` has not, in one transaction."""
+    version = normaliser_version()
+    with transaction(connection):
+        connection.execute(
+            "delete from reference.phone where normaliser_version <> ?", [version]
+        )
+        pairs = _new_pairs(connection)
+        valid = 0
+        for begin in range(0, len(pairs), _BATCH):
+            batch = pairs[begin : begin + _BATCH]
+            phones = [normalise_phone(number, hint) for number, hint in batch]
+            valid += sum(phone.e164 is not None for phone in phones)
+            connection.execute(
+                """
+                insert into reference.phone
+                select unnest($numbers), unnest($hints), unnest($e164s::varchar[]),
+                    unnest($countries::varchar[]), unnest($reasons::varchar[]), $version
+                """,
+                {
+                    "numbers": [number for number, _ in batch],
+                    "hints": [hint for _, hint in batch],
+                    "e164s": [phone.e164 for phone in phones],
+                    "countries": [phone.country for phone in phones],
+                    "reasons": [phone.reason for phone in phones],
+                    "version": version,
+                },
+            )
+    return PhoneRefresh(new=len(pairs), valid=valid)
+
+
+def normaliser_version() -> str:
+    """What numbers are worked out with: the library's metadata and our rules."""
+    import phonenumbers
+
+    return f"phonenumbers {phonenumbers.__version__}, rules {_RULES}"
+
+
+def normalise_phone(number: str, hint: str) -> Phone:
+    """Read one number as somebody in the country ``hint`` would have written it."""
+    import phonenumbers
+
+    digits = "".join(character for character in number if character.isdigit())
+    if not digits:
+        return Phone(None, None, "no digits")
+    if len(set(digits)) < 3 or any(digits in run for run in _RUNS):
+        return Phone(None, None, "a placeholder")
+    text = number.strip()
+    if text.startswith("00"):
+        # The way out of most countries; without a hint it is no way out of any.
+        text = "+" + text[2:]
+    try:
+        parsed = phonenumbers.parse(text, hint or None)
+    except phonenumbers.NumberParseException as error:
+        kinds = phonenumbers.NumberParseException
+        if error.error_type == kinds.INVALID_COUNTRY_CODE and not text.startswith("+"):
+            return Phone(None, None, "no country code and no country known")
+        return Phone(None, None, "not a phone number")
+    return _judged(parsed)
+
+
+def country_aliases() -> dict[str, str]:
+    """The seed ``country``: folded spelling to ISO code."""
+    with (DBT_PROJECT / "seeds" / "country.csv").open(encoding="utf-8") as seed:
+        return {row["alias"]: row["iso2"] for row in csv.DictReader(seed)}
+
+
+def _judged(parsed: "phonenumbers.PhoneNumber") -> Phone:
+    import phonenumbers
+
+    country = phonenumbers.region_code_for_number(parsed)
+    if phonenumbers.is_valid_number(parsed):
+        e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+        return Phone(e164, country, None)
+    possible = phonenumbers.is_possible_number_with_reason(parsed)
+    verdicts = phonenumbers.ValidationResult
+    if possible in (verdicts.TOO_SHORT, verdicts.IS_POSSIBLE_LOCAL_ONLY):
+        return Phone(None, None, "too short")
+    if possible == verdicts.TOO_LONG:
+        return Phone(None, None, "too long")
+    return Phone(None, None, f"no number of +{parsed.country_code} begins like this")
+
+
+def _new_pairs(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    there = {
+        name
+        for (name,) in connection.execute(
+            """
+            select table_name from duckdb_tables()
+            where database_name = current_database() and schema_name = 'dlo'
+            """
+        ).fetchall()
     }
-
-
-def _new(connection: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[str, str]]]:
-    """Pairs that are not in ``reference.phone``, in batches."""
-    countries = pa.table(_countries())  # noqa: F841 - read by the query
     typed = " union ".join(
-        f"select {number} as raw, {country} as country_typed "
-        f"from dlo.{quoted(stream)} where not _is_deleted"
-        for stream, columns in NUMBERS.items()
-        for number, country in columns
+        f"select {column.number} as number, {column.country}::varchar as typed "
+        f"from dlo.{quoted(column.stream)} "
+        f"where not _is_deleted and {column.condition}"
+        for column in PHONE_COLUMNS
+        if column.stream in there
     )
-    pairs = connection.execute(
+    if not typed:
+        return []
+    aliases = country_aliases()
+    found = connection.execute(
         f"""
-        select distinct typed.raw, coalesce(countries.iso2, '') as country_hint
-        from ({typed}) as typed
-        left join countries on countries.alias = {_fold("typed.country_typed")}
-        where regexp_matches(typed.raw, '[0-9]') and typed.raw not like '%@%'
-        except select raw, country_hint from reference.phone
+        with country as (
+            select unnest($aliases) as alias, unnest($codes) as iso2
+        ),
+        sent as (
+            select distinct number, coalesce(iso2, '') as hint
+            from ({typed}) left join country
+                on alias = {_FOLDED.format(text=_CLEANED.format(typed="typed"))}
+            where number is not null
+        )
+        from sent anti join reference.phone as known
+            on known.raw = sent.number and known.country_hint = sent.hint
         order by all
-        """
-    ).fetchall()
-    for start in range(0, len(pairs), VALUES_AT_ONCE):
-        yield pairs[start : start + VALUES_AT_ONCE]
-
-
-def _fold(column: str) -> str:
-    """The same form as dbt's macros ``clean_text`` and ``fold`` give a country."""
-    clean = (
-        f"trim(regexp_replace(nfc_normalize({column}), "
-        r"'[\s\p{Z}\x{200B}\x{FEFF}]+', ' ', 'g'))"
+        """,
+        {"aliases": list(aliases), "codes": list(aliases.values())},
     )
-    return (
-        f"translate(replace(replace(replace(lower(strip_accents({clean})), "
-        "'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'), 'øłđðıþ', 'olddit')"
-    )
-
-
-@cache
-def _countries() -> dict[str, list[str]]:
-    """The seed that dbt joins on, so that both sides mean the same country."""
-    import csv
-
-    path = DBT_PROJECT / "seeds" / "country.csv"
-    with path.open(encoding="utf-8", newline="") as source:
-        rows: Iterable[dict[str, str]] = list(csv.DictReader(source))
-    return {
-        "alias": [row["alias"] for row in rows],
-        "iso2": [row["iso2"] for row in rows],
-    }
+    return found.fetchall()

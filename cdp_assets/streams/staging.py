@@ -28,7 +28,7 @@ _STAGE = """
 """
 
 _TEMPORARY = (
-    *("verdict", "place", "staged_file", "stage"),
+    *("verdict", "place", "staged_file", "stage", "replaying"),
     *("csv_reject", "csv_reject_scan"),
 )
 

@@ -1,37 +1,40 @@
 {#- Postal addresses, in the form in which they are compared. -#}
 
-{#- Words that one writer spells out and the next one shortens. -#}
-{% macro address_words() -%}
-    {{ return({
-        'st': ['street', 'str', 'straat', 'saint'], 'ste': ['sainte', 'suite'],
-        'ave': ['avenue', 'av', 'avda', 'avenida'], 'rd': ['road'], 'dr': ['drive'],
-        'blvd': ['boulevard', 'bd', 'bvd'], 'ln': ['lane'], 'ct': ['court'],
-        'pl': ['place', 'plaza', 'platz', 'plein', 'piazza', 'praca'], 'sq': ['square'],
-        'ter': ['terrace'], 'hwy': ['highway'], 'pkwy': ['parkway'], 'cir': ['circle'],
-        'cl': ['close'], 'cres': ['crescent'], 'gdns': ['gardens'], 'grv': ['grove'],
-        'c': ['calle', 'carrer'], 'p': ['paseo'], 'r': ['rua'], 'v': ['via'], 'ul': ['ulica'],
-        'rte': ['route'], 'ch': ['chemin'], 'all': ['allee'], 'fbg': ['faubourg'],
-        'apt': ['apartment', 'appartement', 'apartamento'], 'fl': ['floor'],
-        'bldg': ['building'], 'no': ['number', 'nr', 'numero'],
-        'n': ['north'], 's': ['south'], 'e': ['east'], 'w': ['west'],
-        'ne': ['northeast'], 'nw': ['northwest'], 'se': ['southeast'], 'sw': ['southwest']
-    }) }}
+{#- Words that one writer spells out and the next one shortens, cut to the letters that
+    all spellings begin with: what is left need not be read, only compared. Nine at a
+    time, because a replacement can name nine groups. -#}
+{% macro street_words() -%}
+    {{ return([
+        [
+            '(st)(?:r|reet|raat|rasse)', '(av)(?:e|da|enue|enida)', '(r)(?:d|oad|ua)',
+            '(dr)(?:ive)', '(l)(?:n|ane)', '(b)(?:d|vd|lvd|oulevard)', '(sq)(?:uare)',
+            '(p)(?:l|lace|latz|laza|lein|iazza|raca)', '(c)(?:t|ourt|alle|arrer)'
+        ],
+        [
+            '(ter)(?:race)', '(h)(?:wy|ighway)', '(p)(?:kwy|arkway|aseo)', '(cl)(?:ose)',
+            '(cres)(?:cent)', '(g)(?:dns|ardens)', '(gr)(?:v|ove)', '(v)(?:ia)', '(ul)(?:ica)'
+        ],
+        [
+            '(r)(?:te|oute)', '(ch)(?:emin)', '(all)(?:ee)', '(f)(?:bg|aubourg)', '(fl)(?:oor)',
+            '(ap)(?:t|artment|partement|artamento)', '(s)(?:te|uite)', '(b)(?:ldg|uilding)',
+            '(n)(?:o|r|umber|umero)'
+        ],
+        ['(n)(?:orth)', '(s)(?:outh)', '(e)(?:ast)', '(w)(?:est)']
+    ]) }}
 {%- endmacro %}
 
 {#- Folded, without punctuation, its street words in their short form, the house number
     first. German and Dutch write the word onto the name (Hauptstraße, Hauptstr. and
-    hauptstrasse are one street) and, with most of Europe, the number behind it.
-    Replacing word by word takes 4.5 CPU seconds for a million lines; looking every word
-    up in a map took nine times that. -#}
+    hauptstrasse are one street) and, with most of Europe, the number behind it. -#}
 {% macro normalise_address_line(column) -%}
     {#- Two spaces between words, so that neighbours do not share the one they match. -#}
     {%- set line = namespace(sql="regexp_replace("
         ~ "' ' || replace(" ~ fold_words(column) ~ ", ' ', '  ') || ' ', "
         ~ "'(strasse|straat|str) ', 'str ', 'g')") -%}
-    {%- for short, words in address_words().items() -%}
-        {%- for word in words -%}
-            {%- set line.sql = "replace(" ~ line.sql ~ ", ' " ~ word ~ " ', ' " ~ short ~ " ')" -%}
-        {%- endfor -%}
+    {%- set groups = "\\1\\2\\3\\4\\5\\6\\7\\8\\9" -%}
+    {%- for words in street_words() -%}
+        {%- set line.sql = "regexp_replace(" ~ line.sql ~ ", ' (?:" ~ words | join("|")
+            ~ ") ', ' " ~ groups[:2 * (words | length)] ~ " ', 'g')" -%}
     {%- endfor -%}
     regexp_replace(
         trim(replace({{ line.sql }}, '  ', ' ')), '^([^\d]+) (\d+[a-z]?)$', '\2 \1'

@@ -8,7 +8,7 @@
     {%- set bare -%}
         regexp_replace(
             regexp_replace(
-                lower({{ clean_text(column) }}), '^.*<([^<>]+@[^<>]+)>.*$|^mailto:', '\1'
+                {{ clean_text(column) }}, '^.*<([^<>]+@[^<>]+)>.*$|^mailto:', '\1'
             ),
             '^[\s"''<>()\[\]]+|[\s"''<>()\[\].,;:]+$', '', 'g'
         )

@@ -390,6 +390,24 @@ def test_a_dead_letter_that_a_later_change_overtook_is_not_replayed(
     assert world.states() == {"ada": "delivered"}
 
 
+def test_a_dead_letter_that_was_replayed_and_withheld_waits_for_consent(
+    world: Any, activation: Any, go: Any
+) -> None:
+    """What became of a dead letter must reach the plan, however late."""
+    world.person("ada")
+    world.send_off(activation())
+    go(Scripted("rejected"))
+    assert world.send_off(activation()).planned == 0
+    world.consent("ada@example.test", "opt_out")
+    replay(world.outbox, [1], utc_now())
+    world.hand_over()
+    assert go(Scripted()).withheld == 1
+    world.consent("ada@example.test", "opt_in")
+
+    assert world.send_off(activation()).planned == 1
+    assert go(Scripted()).delivered == 1
+
+
 def test_a_dropped_dead_letter_is_not_planned_again_until_it_changes(
     world: Any, activation: Any, go: Any
 ) -> None:

@@ -6,10 +6,7 @@ create temp macro tidy(x) as nullif(trim(regexp_replace(
 create temp macro fold(x) as translate(
     replace(replace(replace(lower(strip_accents(x)), 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'),
     'øłđðıþ', 'olddit');
-create temp macro is_junk(x) as lower(x) in (
-    'n/a', 'n.a.', 'none', 'unknown', 'unbekannt', 'inconnu', 'desconocido', 'test',
-    'testing', 'not provided', 'no name', 'noname', 'anonymous', 'guest', 'tbd', 'xxx',
-    'asdf', 'first name', 'last name', 'firstname', 'lastname');
+create temp macro is_junk(x) as regexp_full_match(x, '(?i)(n/a|n\.a\.|none|unknown|unbekannt|inconnu|desconocido|test|testing|not provided|no ?name|anonymous|guest|tbd|x{1,3}|asdf|first ?name|last ?name)');
 create temp macro person_word(x) as case
     when is_junk(x) or not regexp_matches(x, '\p{L}') then null
     when x = upper(x) and regexp_matches(x, '\p{Lu}\p{Lu}') then array_to_string(
@@ -82,18 +79,23 @@ with shopper as (
     select _record_id, 'email_subscriber', null, Locale, FirstName, null, LastName, null,
         null, null, null, DateJoined, _modified_at, true
     from dlo.email_subscriber where not _is_deleted
-), cleaned as (
-    select _record_id, object, account, birth, created, _modified_at,
-        case when is_parted then person_word(tidy(first)) else first end as first_name,
-        person_word(tidy(middle)) as middle_name,
-        case when is_parted then person_word(tidy(cut_suffix(last)))
-            else cut_suffix(last) end as last_name,
-        coalesce(suffix(letters(suffix)), suffix(letters(suffix_at_end(last))))
-            as name_suffix,
+), tidied as (
+    select * replace (
+        case when is_parted then tidy(first) else first end as first,
+        tidy(middle) as middle,
+        case when is_parted then tidy(cut_suffix(last)) else cut_suffix(last) end as last,
         tidy(salutation) as salutation, tidy(title) as title,
+        letters(suffix) as suffix), letters(suffix_at_end(last)) as ending
+    from typed
+), cleaned as (
+    select _record_id, object, account, birth, created, _modified_at, salutation, title,
+        case when is_parted then person_word(first) else first end as first_name,
+        person_word(middle) as middle_name,
+        case when is_parted then person_word(last) else last end as last_name,
+        coalesce(suffix(suffix), suffix(ending)) as name_suffix,
         nullif(lower(regexp_extract(language, '^\s*([A-Za-z]{2})($|[-_])', 1)), '')
             as language
-    from typed
+    from tidied
 )
 select _record_id as id, first_name, middle_name, last_name, name_suffix, salutation,
     nullif(concat_ws(' ', first_name, middle_name, last_name, name_suffix), '')

@@ -31,7 +31,11 @@ create table dmo.contact_point_phone (
 );
 create table dmo.contact_point_address (
     id varchar, party_id varchar, address_line1 varchar, city_name varchar,
-    postal_code_text varchar, country_id varchar, _load_seq bigint
+    postal_code_text varchar, country_id varchar, normalised_address_line1 varchar,
+    normalised_city varchar, _load_seq bigint
+);
+create table dmo.lead (
+    id varchar, individual_id varchar, converted_contact_id varchar, _load_seq bigint
 );
 create table dmo.party_identification (
     id varchar, party_id varchar, identification_number varchar,
@@ -93,16 +97,17 @@ class Scene:
                 "insert into dmo.contact_point_phone values (?, ?, ?, ?, 1)",
                 [record, record, more["phone"], more["phone"]],
             )
+        if "number" in more:
+            self.connection.execute(
+                "insert into dmo.party_identification values "
+                "(?, ?, ?, 'SAP KUNNR', 'customer_number', 1)",
+                [record, record, more["number"]],
+            )
         if {"street", "city", "postal"} & set(more):
             self.connection.execute(
-                "insert into dmo.contact_point_address values (?, ?, ?, ?, ?, 'DE', 1)",
-                [
-                    record,
-                    record,
-                    more.get("street"),
-                    more.get("city"),
-                    more.get("postal"),
-                ],
+                "insert into dmo.contact_point_address values "
+                "($1, $1, $2, $3, $4, 'DE', lower($2), lower($3), 1)",
+                [record, more.get("street"), more.get("city"), more.get("postal")],
             )
 
     def account(self, record: str, name: str, **more: Any) -> None:

@@ -18,7 +18,9 @@ renamed as (
         _record_id as party_id,
 
         ---------- number
-        coalesce({{ json_text('shipping_address', 'phone') }}, phone) as telephone_number,
+        coalesce(
+            nullif({{ json_text('shipping_address', 'phone') }}, ''), phone
+        ) as telephone_number,
         {{ json_text('shipping_address', 'country_code') }} as country_typed,
         'shipping' as phone_type_id,
         true as primary_flag,

@@ -1,11 +1,23 @@
 """What every test shares: a runtime folder and a warehouse of its own."""
 
+import datetime as dt
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
 from cdp_assets.paths import Paths
+from cdp_assets.streams.landing import land
+from cdp_assets.streams.ledger import LoadResult
+from cdp_assets.streams.load import load_waiting
+from cdp_assets.streams.spec import StreamSpec
 from cdp_assets.warehouse import Warehouse
+
+STARTED_AT = dt.datetime(2026, 11, 1, 12)
 
 
 @pytest.fixture
@@ -20,3 +32,71 @@ def paths(tmp_path: Path) -> Paths:
 def warehouse(paths: Paths) -> Warehouse:
     """The warehouse of that folder; a test that has to wait for it is wrong."""
     return Warehouse(paths, wait_seconds=10)
+
+
+@dataclass
+class Loading:
+    """An open warehouse, and short words for landing, loading and looking."""
+
+    paths: Paths
+    connection: duckdb.DuckDBPyConnection
+
+    def load(self, spec: StreamSpec, *contents: bytes, name: str = "") -> LoadResult:
+        """Land each content as a file of the stream's format and load them at once."""
+        name = name or f"file.{spec.connection.format}"
+        for content in contents:
+            land(self.paths, spec.name, name, content)
+        return load_waiting(self.connection, self.paths, spec, started_at=STARTED_AT)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What a query finds."""
+        return self.connection.execute(query).fetchall()
+
+
+@pytest.fixture
+def loading(paths: Paths, warehouse: Warehouse) -> Iterator[Loading]:
+    """A warehouse to load into."""
+    with warehouse.writing("a test") as connection:
+        yield Loading(paths, connection)
+
+
+@pytest.fixture
+def thing() -> Callable[..., StreamSpec]:
+    """Declares a stream of things with a field of each type; changes by keyword."""
+    return thing_spec
+
+
+def thing_spec(format: str = "ndjson", **changes: Any) -> StreamSpec:
+    connection = {"format": format} | changes.pop("connection", {})
+    declared: dict[str, Any] = {
+        "name": "thing",
+        "source_system": "test",
+        "source_object": "Thing",
+        "description": "Things.",
+        "connection": connection,
+        "category": "profile",
+        "primary_key": ["id"],
+        "modified_at": "at",
+        "deleted_flag": "gone",
+        "refresh_mode": "upsert",
+        "schedule": "0 * * * *",
+        "retention_days": 30,
+        "freshness_hours": 24,
+        "expected_records_per_day": 1,
+        "fields": {
+            "id": {"type": "string", "required": True},
+            "at": {"type": "timestamp", "required": True},
+            "name": "string",
+            "count": "integer",
+            "amount": "number",
+            "born": "date",
+            "gone": "boolean",
+            "more": "json",
+        },
+    }
+    return StreamSpec.model_validate(declared | changes)
+
+
+def ndjson(*records: dict[str, Any]) -> bytes:
+    """Records as lines."""
+    return b"".join(json.dumps(record).encode() + b"\n" for record in records)

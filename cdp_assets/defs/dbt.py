@@ -9,10 +9,12 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 from dagster_dbt import (
     DagsterDbtTranslator,
     DagsterDbtTranslatorSettings,
@@ -21,12 +23,15 @@ from dagster_dbt import (
     dbt_assets,
 )
 
+from cdp_assets.activation.spec import load_activations
+from cdp_assets.declarations import quoted
 from cdp_assets.defs.resources import WarehouseResource
 from cdp_assets.paths import DBT_PROJECT
 
 HARMONISATION = "path:models/reference path:models/map path:models/dmo path:seeds"
 CUSTOMER = "path:models/unified path:models/insights path:models/article"
 MONITORING = "path:models/monitoring"
+ACTIVATIONS = list(load_activations())
 
 
 def current_manifest(project: DbtProject) -> Path:
@@ -64,9 +69,14 @@ class Translator(DagsterDbtTranslator):
         unique_id: str,
         project: DbtProject | None,
     ) -> dg.AssetSpec:
-        """Say the layer as a tag, so that a selection reads ``tag:cdp/layer=dmo``."""
+        """Add the layer as a tag, and what only our Python knows about the order."""
         spec = super().get_asset_spec(manifest, unique_id, project)
-        return spec.merge_attributes(tags={"cdp/layer": spec.key.path[0]})
+        # Receipts reach the stream they are read from after its own asset ran.
+        after = ACTIVATIONS if spec.key.path[-1] == "delivery_rates" else []
+        return spec.merge_attributes(
+            tags={"cdp/layer": spec.key.path[0]},
+            deps=[dg.AssetKey(["activation", name]) for name in after],
+        )
 
 
 DBT = DbtProject(project_dir=DBT_PROJECT, profiles_dir=DBT_PROJECT, target="warehouse")
@@ -89,11 +99,46 @@ def _build(
     # dbt is a child process, and finds the file through its profile.
     os.environ["CDP_WAREHOUSE"] = str(warehouse.paths.warehouse)
     variables = json.dumps({"as_of": run.as_of.isoformat(sep=" ")})
+    events: list[Any] = []
+    failure: Exception | None = None
     with warehouse.opener().locked(f"dbt build of {context.op.name}"):
         # Unit tests judge the SQL, not the data: they run with `make test`.
         only = ["--exclude-resource-type", "unit_test"]
         build = dbt.cli(["build", *only, "--vars", variables], context=context)
-        yield from build.stream().fetch_row_counts()
+        try:
+            events.extend(build.stream())
+        except Exception as error:
+            failure = error
+    with warehouse.reading("counting rows") as connection:
+        for event in events:
+            yield _counted(event, connection)
+    if failure is not None:
+        raise failure
+
+
+def _counted(event: Any, connection: duckdb.DuckDBPyConnection) -> Any:
+    """Add the row count of a table that was built.
+
+    dagster-dbt's own ``fetch_row_counts`` opens the warehouse in this process and keeps
+    it open, so that nobody else could.
+    """
+    if not isinstance(event, dg.Output) or "unique_id" not in event.metadata:
+        return event
+    node = build_nodes()[str(event.metadata["unique_id"].value)]
+    if node["config"].get("materialized") == "view":
+        return event
+    relation = f"{quoted(node['schema'])}.{quoted(node['alias'])}"
+    row = connection.execute(f"select count(*) from {relation}").fetchone()
+    return event.with_metadata(
+        {**event.metadata, "dagster/row_count": row[0] if row else 0}
+    )
+
+
+@cache
+def build_nodes() -> dict[str, Any]:
+    """The models and seeds of the manifest, by their unique id."""
+    nodes: dict[str, Any] = json.loads(MANIFEST.read_text(encoding="utf-8"))["nodes"]
+    return nodes
 
 
 @dbt_assets(

@@ -7,6 +7,10 @@ import time
 import dagster as dg
 
 
+# The steps that are silent for ten seconds or more.
+DBT_PARTS = {"harmonisation", "customer", "monitoring"}
+
+
 class ProgressHandler(logging.Handler):
     """Prints what a person waiting for the run wants to know, and nothing else."""
 
@@ -35,7 +39,10 @@ def _line(event: dg.DagsterEvent) -> str | None:
         materialization = event.step_materialization_data.materialization
         rows = materialization.metadata.get("dagster/row_count")
         name = "/".join(materialization.asset_key.path)
-        return f"{name:<52}{rows.value:>12,} rows" if rows is not None else name
+        # Views have no rows of their own to tell about.
+        return f"{name:<52}{rows.value:>12,} rows" if rows is not None else None
+    if event.event_type_value == "STEP_START" and event.step_key in DBT_PARTS:
+        return f"dbt builds and tests {event.step_key} …"
     if event.event_type_value == "ASSET_CHECK_EVALUATION":
         check = event.asset_check_evaluation_data
         if check.passed:
@@ -61,7 +68,7 @@ def _log_line(record: logging.LogRecord) -> str | None:
 @dg.logger(None, "One line per asset: its rows, and the seconds since the start.")
 def progress(_: dg.InitLoggerContext) -> logging.Logger:
     """The logger that ``cdp run`` chooses."""
-    logger = logging.Logger("cdp.progress", level=logging.INFO)
+    logger = logging.Logger("cdp.progress", level=logging.DEBUG)
     logger.addHandler(ProgressHandler())
     return logger
 

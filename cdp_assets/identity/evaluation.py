@@ -206,7 +206,7 @@ def _traps(connection: duckdb.DuckDBPyConnection) -> dict[str, Quality]:
             select trap, {touching} as together from overlap group by trap
         ),
         asserted as (select trap, {touching} as pairs from person group by trap),
-        true as (select trap, {touching} as pairs from entity group by trap),
+        actual as (select trap, {touching} as pairs from entity group by trap),
         b_cubed as (
             select
                 o.trap,
@@ -217,10 +217,10 @@ def _traps(connection: duckdb.DuckDBPyConnection) -> dict[str, Quality]:
             inner join entity using (trap, entity)
             group by o.trap
         )
-        select trap, together, asserted.pairs, true.pairs, precision, recall
+        select trap, together, asserted.pairs, actual.pairs, precision, recall
         from pairs
         inner join asserted using (trap)
-        inner join true using (trap)
+        inner join actual using (trap)
         inner join b_cubed using (trap)
         order by trap
         """

@@ -43,13 +43,13 @@ create or replace temp macro fold_street(value) as regexp_replace(
 -- nothing else would remain.
 create or replace temp macro fold_company(value) as coalesce(
     nullif(trim(regexp_replace(
-        fold_text(replace(value, '.', '')),
+        fold_name(replace(value, '.', '')),
         '\b(gmbh|mbh|ag|kg|kgaa|ohg|ug|se|ev|inc|incorporated|corp|corporation|co'
         || '|company|llc|llp|lp|ltd|limited|plc|pty|sa|sas|sarl|srl|spa|bv|nv|oy|oyj'
         || '|ab|asa|as|aps|sl|lda|ltda|kft|sro|doo|the|and|und|et)\b',
         '', 'g'
     )), ''),
-    fold_text(replace(value, '.', ''))
+    fold_name(replace(value, '.', ''))
 );
 
 create or replace temp macro fold_domain(value) as nullif(regexp_replace(

@@ -147,14 +147,15 @@ def _decimal(text: str, sql_type: str) -> str:
 
 
 def _timestamp(text: str) -> str:
-    # A cast to timestamp silently drops an offset; a cast with zone is slower, so only
-    # what has another offset than zero takes it.
+    # A cast to timestamp silently drops an offset; the cast with zone is slower, so only
+    # what has another offset than zero, or no seconds before its zone, takes it.
+    with_zone = f"try_cast({text} as timestamptz) at time zone 'UTC'"
     return (
         f"case when regexp_full_match({text}, "
         f"'{_DATE}({_TIME})?( ?(Z|UTC|[+-]00(:?00)?))?') "
-        f"then try_cast({text} as timestamp) "
+        f"then coalesce(try_cast({text} as timestamp), {with_zone}) "
         f"when regexp_full_match({text}, '{_DATE}{_TIME} ?[+-]\\d{{2}}(:?\\d{{2}})?') "
-        f"then try_cast({text} as timestamptz) at time zone 'UTC' "
+        f"then {with_zone} "
         rf"when regexp_full_match({text}, '\d{{14}}') "
         f"then try_strptime({text}, '%Y%m%d%H%M%S') "
         rf"when regexp_full_match({text}, '\d{{8}}') "

@@ -37,7 +37,7 @@ class Seen:
     """Whether the newest is older than the declared freshness allows."""
     quarantined: Mapping[str, int]
     """By field; '' for rows that were no record."""
-    empty_shares: Mapping[str, float]
+    null_shares: Mapping[str, float]
     """Share of live records without a value, for the emptiest fields."""
 
 
@@ -180,5 +180,5 @@ def _seen_of(
         records_per_day=per_day,
         is_stale=newest_at is None or now - newest_at > allowed,
         quarantined=refused,
-        empty_shares={name: round(empty[name], 3) for name in emptiest},
+        null_shares={name: round(empty[name], 3) for name in emptiest},
     )

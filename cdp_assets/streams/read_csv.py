@@ -189,8 +189,8 @@ def _careful_rows(path: Path, delimiter: str, width: int) -> Iterator[tuple[Any,
             except csv.Error as error:
                 yield start, _damage(error, start, lines.number), lines.raw(), *nothing
                 continue
-            if len(fields) == width + 1 and not fields[-1]:
-                # One delimiter too many at the end of a line is no field.
+            while len(fields) > width and not fields[-1]:
+                # Spreadsheets end lines with delimiters; DuckDB drops them as well.
                 fields.pop()
             if len(fields) == width:
                 yield start, None, None, *(value or None for value in fields)

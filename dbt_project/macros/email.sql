@@ -8,7 +8,7 @@
     {%- set bare -%}
         regexp_replace(
             regexp_replace(
-                {{ clean_text(column) }}, '^.*<([^<>]+@[^<>]+)>.*$|^mailto:', '\1'
+                lower({{ clean_text(column) }}), '^.*<([^<>]+@[^<>]+)>.*$|^mailto:', '\1'
             ),
             '^[\s"''<>()\[\]]+|[\s"''<>()\[\].,;:]+$', '', 'g'
         )

@@ -74,7 +74,8 @@ def make_sample(paths: Paths, people: int) -> Figures:
     )
     paths.root.mkdir(parents=True)
     command = [sys.executable, "-c", made, str(paths.samples), str(people)]
-    subprocess.run(command, check=True, cwd=PROJECT)
+    # DuckDB draws progress bars for a command given as text.
+    subprocess.run(command, check=True, cwd=PROJECT, stdout=subprocess.DEVNULL)
     manifest = json.loads((paths.samples / "manifest.json").read_text())
     for stream in manifest["records"]:
         folder = paths.inbox / stream

@@ -69,7 +69,7 @@ def phones(paths: Paths) -> Detail:
     from cdp_assets.streams.reference import refresh_phones
 
     with writing(paths) as (connection, _):
-        return {"rows": refresh_phones(connection)}
+        return {"rows": refresh_phones(connection).new}
 
 
 def dbt(command: str, *selection: str) -> Stage:

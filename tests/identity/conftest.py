@@ -1,7 +1,8 @@
 """A canonical model written by hand: what the dbt models would deliver, row by row."""
 
+import contextlib
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import duckdb
@@ -171,6 +172,19 @@ class Scene:
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """What a query yields."""
         return self.connection.execute(query, list(values)).fetchall()
+
+
+@pytest.fixture
+def scene_of() -> Callable[[Warehouse, int], contextlib.AbstractContextManager[Scene]]:
+    """An empty canonical model in the warehouse given, on so many threads."""
+
+    @contextlib.contextmanager
+    def make(warehouse: Warehouse, threads: int) -> Iterator[Scene]:
+        with warehouse.writing("a test") as connection:
+            connection.execute(f"set threads = {threads}")
+            yield Scene(connection)
+
+    return make
 
 
 @pytest.fixture

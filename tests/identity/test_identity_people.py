@@ -27,7 +27,9 @@ def test_each_of_the_articles_rules_links(scene: Any) -> None:
         frozenset({"crm_contact:2", "erp_kna1:2"}),
         frozenset({"crm_contact:3", "crm_lead:3"}),
     }
-    tiers = dict(scene.rows("select record, tier from identity.unified_link_individual"))
+    tiers = dict(
+        scene.rows("select record, tier from identity.unified_link_individual")
+    )
     assert tiers["shop_customer:1"] == "rule:email"
     assert tiers["erp_kna1:2"] == "rule:phone_and_last_name"
     assert tiers["crm_lead:3"] == "rule:fuzzy_name_and_city"

@@ -23,6 +23,7 @@ def only(*criteria: dict[str, Any], **more: Any) -> Ruleset:
     individual["match_rules"] = {"only": {"criteria": list(criteria)}}
     individual["cannot_link"] = []
     del individual["model"]
+    individual["gates"] |= {"consolidation_change": 1, "ids_changed": 1}
     individual.update(more)
     return Ruleset.model_validate(content)
 
@@ -226,7 +227,10 @@ def test_spellings_of_one_value_fold_into_one(
 ) -> None:
     """Every system spells them its own way."""
     define_macros(scene.connection)
-    folded = scene.rows(f"select distinct {macro}(unnest(?::varchar[]))", spellings)
+    folded = scene.rows(
+        f"select distinct {macro}(value) from unnest(?::varchar[]) as t(value)",
+        spellings,
+    )
     assert len(folded) == 1
     assert folded[0][0]
 

@@ -1,0 +1,116 @@
+"""Gates: what fails one is held, and the published people stay as they are."""
+
+import copy
+from typing import Any
+
+import pytest
+import yaml
+
+from cdp_assets.identity.outcome import ResolutionHeldError
+from cdp_assets.identity.rules import RULESET, Ruleset
+
+
+def with_gate(name: str, limit: float) -> Ruleset:
+    content = copy.deepcopy(yaml.safe_load(RULESET.read_text(encoding="utf-8")))
+    gates = content["individual"]["gates"]
+    gates |= {"consolidation_change": 1, "ids_changed": 1}
+    gates[name] = limit
+    return Ruleset.model_validate(content)
+
+
+def published(scene: Any) -> list[Any]:
+    return [
+        scene.rows(f"select * from identity.{table} order by all")
+        for table in (
+            "unified_link_individual",
+            "registry",
+            "change",
+            "node",
+            "evidence",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("gate", "limit", "value"),
+    [
+        ("largest_person", 2, "3"),
+        ("pairs_of_one_value", 2, "3"),
+        ("pairs", 3, ""),
+        ("consolidation_change", 0.1, "0.3333"),
+        ("ids_changed", 0.1, "0.25"),
+        ("share_in_conflict", 0.4, "0.5"),
+    ],
+)
+def test_a_failed_gate_holds_the_run_and_names_limit_and_value(
+    scene: Any, gate: str, limit: float, value: str
+) -> None:
+    """A wrong merge that was published is mailed before anybody looks."""
+    for number in range(4):
+        scene.person(f"crm_contact:{number}", email=f"a{number}@b.org")
+    scene.resolve(with_gate("largest_person", 60))
+    before = published(scene)
+    if gate == "share_in_conflict":
+        # Too many for the pairwise check, so contradictions stay inside.
+        make_conflict(scene)
+        ruleset = with_gate(gate, limit)
+        content = ruleset.model_dump()
+        content["individual"]["refinement"]["largest_group"] = 3
+        ruleset = Ruleset.model_validate(content)
+    else:
+        scene.connection.execute(
+            "update dmo.contact_point_email set normalised_email = 'a0@b.org' "
+            "where party_id in ('crm_contact:1', 'crm_contact:2')"
+        )
+        if gate == "consolidation_change":
+            scene.person("crm_contact:5", email="x@b.org")
+            scene.person("crm_contact:6", email="y@b.org")
+        ruleset = with_gate(gate, limit)
+    result = scene.resolve(ruleset)
+    assert result.status == result.individual.status == "held"
+    assert published(scene) == before
+    with pytest.raises(ResolutionHeldError) as held:
+        result.raise_if_held()
+    assert f"{gate}: {value}" in str(held.value)
+    assert f"the limit {limit:g}" in str(held.value)
+    row = scene.rows(
+        "select status, gate, note from identity.run "
+        "where run = 2 and object = 'individual'"
+    )
+    assert row[0][:2] == ("held", gate)
+    assert f"{limit:g}" in row[0][2]
+    # The next run over the same records passes once the limit allows it.
+    assert scene.resolve(with_gate("largest_person", 60)).status == "promoted"
+    assert published(scene) != before
+
+
+def make_conflict(scene: Any) -> None:
+    """A chain of four whose ends contradict each other, too long to be taken apart."""
+    scene.connection.execute("delete from dmo.individual")
+    scene.connection.execute("delete from dmo.contact_point_email")
+    scene.person("crm_contact:0", "Grace", "Hopper", emails=["a@b.org"])
+    scene.person("crm_contact:1", emails=["a@b.org", "b@b.org"])
+    scene.person("crm_contact:2", emails=["b@b.org", "c@b.org"])
+    scene.person("crm_contact:3", "Vincent", "Hopper", emails=["c@b.org"])
+    scene.person("crm_contact:4", "Ada", "Byron", emails=["z@b.org"])
+
+
+def test_a_first_run_has_nothing_to_be_compared_with(scene: Any) -> None:
+    """Everything is new on the first day."""
+    for number in range(3):
+        scene.person(f"crm_contact:{number}", "Ada", "Byron", email="ada@b.org")
+    result = scene.resolve()
+    assert result.status == "promoted"
+    assert {verdict.gate for verdict in result.individual.verdicts} == {
+        "pairs",
+        "pairs_of_one_value",
+        "largest_person",
+        "share_in_conflict",
+    }
+
+
+def test_a_run_without_any_record_is_not_an_error(scene: Any) -> None:
+    """An empty installation still has a graph to run."""
+    result = scene.resolve()
+    assert result.status == "promoted"
+    assert result.individual.consolidation_rate == 0.0

@@ -24,6 +24,7 @@ TABLES = {
     "redirect": "One row per retired id, always one hop to the living.",
     "change": "One row per person created, changed or retired: what consumers catch "
     "up from.",
+    "run": "One row per resolution: its figures, and whether it was promoted.",
     "reconciliation_rule": "The ruleset's reconciliation, as the dbt macro reads it.",
 }
 READS = [

@@ -6,7 +6,6 @@ import time
 
 import dagster as dg
 
-
 # The steps that are silent for ten seconds or more.
 DBT_PARTS = {"harmonisation", "customer", "monitoring"}
 

@@ -170,7 +170,26 @@ def phone(warehouse: WarehouseResource) -> dg.MaterializeResult:
     )
 
 
+# Every load adds to these; no step of a run makes them anew.
+OPERATIONS = {
+    "load": "One row per load: how many rows came in, and what became of them.",
+    "quarantine": "One row per record that could not be loaded, with its reason.",
+}
+OPERATION_ASSETS = [
+    dg.AssetSpec(
+        ["ops", table],
+        description=description,
+        deps=[stream_key(name) for name in SPECS],
+        group_name=GROUP,
+        kinds={"duckdb"},
+        owners=[OWNER],
+        tags={"cdp/layer": "ops"},
+    )
+    for table, description in OPERATIONS.items()
+]
+
+
 @dg.definitions
 def stream_definitions() -> dg.Definitions:
-    """The source assets."""
-    return dg.Definitions(assets=[*STREAM_ASSETS, phone])
+    """The source assets, and the books that loads keep."""
+    return dg.Definitions(assets=[*STREAM_ASSETS, *OPERATION_ASSETS, phone])

@@ -24,7 +24,7 @@ EVERYTHING = dg.define_asset_job(
     description="Every asset in flow order: what `make run` runs.",
 )
 AFTER_IDENTITY = dg.AssetSelection.groups(
-    "insights", "segments", "activation", "publication", "governance", "monitoring"
+    "insights", "segments", "activation", "publication", "monitoring"
 )
 HOURLY = dg.define_asset_job(
     "insights_hourly",

@@ -148,19 +148,26 @@ def _decimal(text: str, sql_type: str) -> str:
 
 def _timestamp(text: str) -> str:
     # A cast to timestamp silently drops an offset; the cast with zone is slower, so only
-    # what has another offset than zero, or no seconds before its zone, takes it.
-    with_zone = f"try_cast({text} as timestamptz) at time zone 'UTC'"
+    # what has another offset than zero takes it. Neither reads a zone after minutes.
+    with_seconds = (
+        rf"regexp_replace({text}, '({_DATE}[T ]\d{{2}}:\d{{2}})( ?[ZU+-])', '\1:00\2')"
+    )
     return (
         f"case when regexp_full_match({text}, "
         f"'{_DATE}({_TIME})?( ?(Z|UTC|[+-]00(:?00)?))?') "
-        f"then coalesce(try_cast({text} as timestamp), {with_zone}) "
-        f"when regexp_full_match({text}, '{_DATE}{_TIME} ?[+-]\\d{{2}}(:?\\d{{2}})?') "
-        f"then {with_zone} "
+        f"then coalesce(try_cast({text} as timestamp), "
+        f"try_cast({with_seconds} as timestamp)) "
+        rf"when regexp_full_match({text}, '{_DATE}{_TIME} ?[+-]\d{{2}}(:?\d{{2}})?') "
+        f"then coalesce({_in_utc(text)}, {_in_utc(with_seconds)}) "
         rf"when regexp_full_match({text}, '\d{{14}}') "
         f"then try_strptime({text}, '%Y%m%d%H%M%S') "
         rf"when regexp_full_match({text}, '\d{{8}}') "
         f"then try_strptime({text}, '%Y%m%d') end"
     )
+
+
+def _in_utc(text: str) -> str:
+    return f"(try_cast({text} as timestamptz) at time zone 'UTC')"
 
 
 def _as_text(type_: FieldType, typed: str) -> str:

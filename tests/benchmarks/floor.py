@@ -132,7 +132,7 @@ def load(
     content = ", ".join(hashed(field, type_) for field, type_ in types.items())
     connection.execute(
         f"""
-        create temp table version as
+        create table dlo.{name} as
         select *, '{name}:' || {key} as _record_id,
             "{order}"::timestamp as _modified_at,
             coalesce({gone[types.get(flag)]}, false) as _is_deleted
@@ -141,17 +141,17 @@ def load(
             where not coalesce({" or ".join(refused)}, false)
         );
         create temp table repeated as
-        select _record_id from version group by all having count(*) > 1;
-        create table dlo.{name} as
-        select * from version anti join repeated using (_record_id)
-        union all
-        select * from version semi join repeated using (_record_id)
+        select _record_id from dlo.{name} group by all having count(*) > 1;
+        create temp table newest as
+        select * from dlo.{name} semi join repeated using (_record_id)
         qualify 1 = row_number() over (
             partition by _record_id
             order by _modified_at desc, _is_deleted desc, md5(concat({content})) desc
         );
-        drop table version;
-        drop table repeated
+        delete from dlo.{name} where _record_id in (from repeated);
+        insert into dlo.{name} from newest;
+        drop table repeated;
+        drop table newest
         """
     )
 

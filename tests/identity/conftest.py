@@ -13,7 +13,7 @@ from cdp_assets.identity.resolve import resolve
 from cdp_assets.identity.rules import Ruleset
 from cdp_assets.warehouse import Warehouse
 
-AS_OF = dt.datetime(2026, 11, 1)  # noqa: DTZ001 - the warehouse keeps naive UTC
+AS_OF = dt.datetime(2026, 11, 1)
 
 TABLES = """
 create table dmo.individual (

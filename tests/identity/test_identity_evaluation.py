@@ -151,7 +151,7 @@ def test_the_shipped_model_has_a_weight_for_every_level() -> None:
 
 
 def test_more_records_need_more_evidence_in_steps() -> None:
-    """Among a million people two Ada Byrons are less surely one than among a thousand."""
+    """Among a million, two Ada Byrons are less surely one than among a thousand."""
     model = read_model("match_model.json")
     weights = [model.for_records(n).prior_weight() for n in (1, 5000, 10**5, 10**7)]
     assert weights == sorted(weights, reverse=True)

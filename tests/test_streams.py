@@ -1,0 +1,520 @@
+"""Streams: the fold keeps the greatest version of every key, and loses no row."""
+
+import datetime as dt
+import itertools
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cdp_assets.digests import ARRIVAL, digest
+from cdp_assets.streams.dlo import SchemaConflictError, ensure_table, ensure_tables
+from cdp_assets.streams.landing import land
+from cdp_assets.streams.load import load, load_waiting
+from cdp_assets.streams.spec import StreamSpec, load_streams
+from cdp_assets.warehouse import Warehouse, migrate
+
+STARTED_AT = dt.datetime(2026, 11, 1, 12)
+
+
+def lines(*records):
+    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+
+
+def record(id_, day, **more):
+    return {"id": id_, "at": f"2026-01-{day:02d}T00:00:00Z"} | more
+
+
+def kept(loading):
+    return loading.rows("select id, name, _is_deleted from dlo.thing order by id")
+
+
+def counted(result):
+    return {
+        name: value
+        for name in (
+            "inserted",
+            "updated",
+            "deleted",
+            "unchanged",
+            "superseded",
+            "quarantined",
+        )
+        if (value := getattr(result, name))
+    }
+
+
+def test_every_declared_stream_has_a_table_of_its_fields(loading):
+    specs = load_streams()
+
+    ensure_tables(loading.connection, specs.values())
+
+    for spec in specs.values():
+        columns = loading.connection.execute(f"from dlo.{spec.name} limit 0").description
+        assert [column[0] for column in columns][: len(spec.fields)] == list(spec.fields)
+
+
+def test_a_record_says_where_it_came_from(loading, thing):
+    loading.load(thing("csv"), b"id,at\n1,2026-01-01\n", name="things.csv")
+
+    ((key, file, line, load_seq, modified_at, deleted, row_hash),) = loading.rows(
+        """
+        select _record_id, _file, _line, _load_seq, _modified_at, _is_deleted, _row_hash
+        from dlo.thing
+        """
+    )
+    assert (key, line, load_seq, deleted) == ("thing:1", 2, 1, False)
+    assert file.endswith("-things.csv")
+    assert modified_at == dt.datetime(2026, 1, 1)
+    assert len(row_hash) == 32
+
+
+def test_a_later_version_replaces_an_earlier_one(loading, thing):
+    loading.load(thing(), lines(record("1", 1, name="old")))
+
+    result = loading.load(thing(), lines(record("1", 2, name="new")))
+
+    assert counted(result) == {"updated": 1}
+    assert kept(loading) == [("1", "new", False)]
+
+
+def test_a_version_that_arrives_late_does_not_undo_a_newer_one(loading, thing):
+    loading.load(thing(), lines(record("1", 2, name="new")))
+
+    result = loading.load(thing(), lines(record("1", 1, name="old")))
+
+    assert counted(result) == {"superseded": 1}
+    assert kept(loading) == [("1", "new", False)]
+
+
+def test_a_row_sent_again_is_unchanged_and_keeps_its_sequence(loading, thing):
+    """A row marked as changed is worked on by every stage after this one."""
+    loading.load(thing(), lines(record("1", 1, name="a")))
+
+    result = loading.load(thing(), lines(record("1", 1, name="a"), record("2", 1)))
+
+    assert counted(result) == {"inserted": 1, "unchanged": 1}
+    assert loading.rows("select id, _load_seq from dlo.thing order by 1") == [
+        ("1", 1),
+        ("2", 2),
+    ]
+
+
+def test_a_deletion_stays_as_a_tombstone(loading, thing):
+    loading.load(thing(), lines(record("1", 1, name="a")))
+
+    result = loading.load(thing(), lines(record("1", 2, name="a", gone=True)))
+
+    assert counted(result) == {"deleted": 1}
+    assert kept(loading) == [("1", "a", True)]
+
+
+def test_a_deletion_that_arrives_first_is_not_undone_by_the_record(loading, thing):
+    first = loading.load(thing(), lines(record("1", 2, gone=True)))
+    second = loading.load(thing(), lines(record("1", 1, name="a")))
+
+    assert (counted(first), counted(second)) == ({"deleted": 1}, {"superseded": 1})
+    assert kept(loading) == [("1", None, True)]
+
+
+def test_of_two_versions_of_one_instant_the_deletion_is_greater(loading, thing):
+    loading.load(thing(), lines(record("1", 1, gone=True)))
+
+    loading.load(thing(), lines(record("1", 1, name="a")))
+
+    assert kept(loading) == [("1", None, True)]
+
+
+def test_a_deleted_record_may_come_back(loading, thing):
+    loading.load(thing(), lines(record("1", 1, gone=True)))
+
+    result = loading.load(thing(), lines(record("1", 2, name="back")))
+
+    assert counted(result) == {"updated": 1}
+    assert kept(loading) == [("1", "back", False)]
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [("string", "X"), ("integer", 1), ("boolean", True), ("timestamp", "2026-01-01")],
+)
+def test_a_deletion_flag_may_be_of_any_type(loading, thing, type_, value):
+    spec = thing(fields=thing().model_dump()["fields"] | {"gone": type_})
+
+    loading.load(spec, lines(record("1", 1, gone=value), record("2", 1, gone=None)))
+
+    assert loading.rows("select id, _is_deleted from dlo.thing order by 1") == [
+        ("1", True),
+        ("2", False),
+    ]
+
+
+def engagement(thing, **changes):
+    return thing(
+        category="engagement",
+        modified_at=None,
+        event_time="at",
+        deleted_flag=None,
+        refresh_mode="incremental",
+        **changes,
+    )
+
+
+def test_an_event_delivered_twice_is_kept_once(loading, thing):
+    spec = engagement(thing)
+    loading.load(spec, lines(record("1", 1, name="a"), record("1", 1, name="a")))
+
+    result = loading.load(spec, lines(record("1", 1, name="a"), record("2", 1)))
+
+    assert counted(result) == {"inserted": 1, "unchanged": 1}
+    assert loading.rows("select count(*) from dlo.thing") == [(2,)]
+
+
+def test_two_contents_of_one_event_give_the_same_one_in_either_order(loading, thing):
+    spec = engagement(thing)
+    found = []
+    for contents in itertools.permutations(["a", "b", "c"]):
+        loading.connection.execute("drop table if exists dlo.thing")
+        loading.connection.execute("truncate ops.landed_file")
+        for content in contents:
+            loading.load(spec, lines(record("1", 1, name=content)))
+        found.append(kept(loading))
+
+    assert all(rows == found[0] for rows in found)
+
+
+def test_a_stream_without_an_order_field_keeps_what_arrives_last(loading, thing):
+    spec = thing(modified_at=None)
+    loading.load(spec, lines(record("1", 9, name="a"), record("1", 1, name="b")))
+
+    result = loading.load(
+        spec, lines(record("1", 5, name="x")), lines(record("1", 1, name="y"))
+    )
+
+    assert counted(result) == {"updated": 1, "superseded": 1}
+    assert kept(loading) == [("1", "y", False)]
+    assert loading.rows("select _modified_at from dlo.thing") == [(STARTED_AT,)]
+
+
+def full(thing, **changes):
+    return thing(refresh_mode="full_refresh", **changes)
+
+
+def test_a_key_absent_from_a_full_extract_is_deleted(loading, thing):
+    loading.load(full(thing), lines(record("1", 1), record("2", 1, name="b")))
+
+    result = loading.load(full(thing), lines(record("1", 1)))
+
+    assert counted(result) == {"unchanged": 1, "deleted": 1}
+    assert result.rows_in == 2
+    assert kept(loading) == [("1", None, False), ("2", "b", True)]
+    assert loading.rows("select _load_seq from dlo.thing order by id") == [(1,), (2,)]
+
+
+def test_a_key_that_returns_in_a_full_extract_lives_again(loading, thing):
+    """With the same modified time: only its presence says that it is back."""
+    for content in ([("1", 1), ("2", 1)], [("1", 1)], [("2", 1)]):
+        result = loading.load(full(thing), lines(*(record(*key) for key in content)))
+
+    assert counted(result) == {"updated": 1, "deleted": 1}
+    assert kept(loading) == [("1", None, True), ("2", None, False)]
+
+
+def test_full_extracts_that_wait_together_count_one_after_the_other(loading, thing):
+    result = loading.load(
+        full(thing), lines(record("1", 1), record("2", 1)), lines(record("2", 1))
+    )
+
+    assert kept(loading) == [("1", None, True), ("2", None, False)]
+    assert result.rows_in == 4
+    assert counted(result) == {"inserted": 2, "unchanged": 1, "deleted": 1}
+
+
+@pytest.mark.parametrize(
+    "extract", [b"", b'{"id": "1", "at": "2026-01-01"}\n{"id": "2"', b"\xff"]
+)
+def test_a_damaged_or_empty_full_extract_deletes_nothing(loading, thing, extract):
+    """An export that failed with an empty file would delete every customer."""
+    loading.load(full(thing), lines(record("1", 1), record("2", 1)))
+
+    loading.load(full(thing), extract)
+
+    assert [row[2] for row in kept(loading)] == [False, False]
+    ((notes,),) = loading.rows("select notes from ops.load where load_seq = 2")
+    assert "not a whole extract: nothing was deleted for being absent" in notes
+
+
+def test_one_sequence_numbers_the_loads_of_all_streams(loading, thing):
+    first = loading.load(thing(), lines(record("1", 1)))
+    second = loading.load(thing(name="other"), lines(record("1", 1)))
+
+    assert (first.load_seq, second.load_seq) == (1, 2)
+
+
+def test_a_load_with_nothing_new_writes_nothing(loading, thing):
+    loading.load(thing(), lines(record("1", 1)))
+    before = loading.rows("select count(*) from ops.load")
+
+    result = loading.load(thing())
+
+    assert result.load_seq is None
+    assert not counted(result)
+    assert loading.rows("select count(*) from ops.load") == before
+
+
+def test_waves_of_a_few_bytes_load_everything(loading, thing):
+    for place in range(5):
+        land(loading.paths, "thing", "a.ndjson", lines(record(str(place), 1)))
+
+    result = load_waiting(
+        loading.connection, loading.paths, thing(), started_at=STARTED_AT, wave_bytes=100
+    )
+
+    assert (result.inserted, result.files) == (5, 5)
+    assert loading.rows("select count(*) from ops.load") == [(3,)]
+
+
+def test_a_field_added_to_the_declaration_is_added_to_the_table(loading, thing):
+    """Rows that do not send it yet are the same rows as before."""
+    fields = thing().model_dump()["fields"]
+    loading.load(thing(), lines(record("1", 1)))
+
+    result = loading.load(
+        thing(fields={"new": "integer"} | fields),
+        lines(record("1", 1), record("2", 1, new=5)),
+    )
+
+    assert counted(result) == {"unchanged": 1, "inserted": 1}
+    assert loading.rows("select id, new from dlo.thing order by 1") == [
+        ("1", None),
+        ("2", 5),
+    ]
+
+
+def test_a_field_whose_type_changed_is_an_error_that_says_so(loading, thing):
+    ensure_table(loading.connection, thing())
+    fields = thing().model_dump()["fields"] | {"count": "string"}
+
+    with pytest.raises(SchemaConflictError, match="thing.yaml: fields: count: declared"):
+        ensure_table(loading.connection, thing(fields=fields))
+
+
+def test_a_load_that_fails_leaves_nothing_and_can_be_repeated(loading, thing):
+    """The fault here: the table has another type than the declaration."""
+    loading.connection.execute("create table dlo.thing (id varchar, count varchar)")
+    with pytest.raises(SchemaConflictError):
+        loading.load(thing(), lines(record("1", 1)))
+    assert loading.rows("select count(*) from ops.landed_file") == [(0,)]
+    assert loading.rows("from duckdb_tables() where temporary") == []
+
+    loading.connection.execute("drop table dlo.thing")
+    assert loading.load(thing()).inserted == 1
+
+
+# Few keys, instants and contents, so that ties and deletions of all kinds come up.
+VERSION = st.fixed_dictionaries(
+    {
+        "id": st.sampled_from(["a", "b", None]),
+        "at": st.sampled_from(["2026-01-01", "2026-01-02", "never"]),
+        "name": st.sampled_from(["x", "y", None]),
+        "gone": st.sampled_from([True, False, None]),
+        "more": st.sampled_from([{"k": 1}, None]),
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def memory():
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        migrate(connection)
+        yield connection
+
+
+def arrange(draw, versions):
+    """The versions in any order, split into files in any way, some files twice."""
+    order = draw(st.permutations(versions))
+    cuts = sorted(draw(st.sets(st.integers(1, max(len(order) - 1, 1)), max_size=4)))
+    parts = [order[a:b] for a, b in itertools.pairwise([0, *cuts, len(order)])]
+    files = [lines(*part) for part in parts if part]
+    again = draw(st.lists(st.sampled_from(files), max_size=2)) if files else []
+    return draw(st.permutations(files + again)), draw(st.booleans())
+
+
+def fold_all(connection, spec, folder, files, *, at_once):
+    for table in ("ops.load", "ops.landed_file", "ops.quarantine"):
+        connection.execute(f"truncate {table}")
+    connection.execute("drop table if exists dlo.thing")
+    ensure_table(connection, spec)
+    folder.mkdir()
+    paths = []
+    for place, content in enumerate(files):
+        paths.append(folder / f"{place:03d}.ndjson")
+        paths[-1].write_bytes(content)
+    batches = [paths] if at_once else [[path] for path in paths]
+    for batch in batches:
+        load(connection, spec, batch, started_at=STARTED_AT)
+    conserved = connection.execute(
+        """
+        select bool_and(rows_in = inserted + updated + deleted + unchanged + superseded
+            + quarantined) and (select coalesce(sum(rows), 0) from ops.landed_file)
+            = sum(rows_in) from ops.load
+        """
+    ).fetchone()
+    quarantine = connection.execute(
+        "select sum(quarantined), (select count(*) from ops.quarantine) from ops.load"
+    ).fetchone()
+    assert not files or (conserved == (True,) and quarantine[0] == quarantine[1])
+    return digest(connection, "dlo.thing", exclude=ARRIVAL)
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data(), versions=st.lists(VERSION, max_size=8), is_event=st.booleans())
+def test_any_order_any_split_and_any_repetition_give_the_same_table(
+    memory, tmp_path_factory, thing_types, data, versions, is_event
+):
+    """A partner's retries and a slow network decide the order; nobody else should."""
+    folder = tmp_path_factory.mktemp("files")
+    spec = thing_types[is_event]
+    digests = set()
+    for place in range(2):
+        files, at_once = arrange(data.draw, versions)
+        digests.add(
+            fold_all(memory, spec, folder / str(place), files, at_once=at_once)
+        )
+
+    assert len(digests) == 1
+
+
+@pytest.fixture(scope="module")
+def thing_types() -> dict[bool, StreamSpec]:
+    base = {
+        "name": "thing",
+        "source_system": "test",
+        "source_object": "Thing",
+        "description": "Things.",
+        "connection": {"format": "ndjson"},
+        "primary_key": ["id"],
+        "deleted_flag": "gone",
+        "schedule": "0 * * * *",
+        "retention_days": 1,
+        "freshness_hours": 1,
+        "expected_records_per_day": 1,
+        "fields": {
+            "id": "string",
+            "at": "timestamp",
+            "name": "string",
+            "gone": "boolean",
+            "more": "json",
+        },
+    }
+    profile = {"category": "profile", "modified_at": "at", "refresh_mode": "upsert"}
+    event = {"category": "engagement", "event_time": "at", "refresh_mode": "incremental"}
+    return {
+        False: StreamSpec.model_validate(base | profile),
+        True: StreamSpec.model_validate(base | event),
+    }
+
+
+LOADER = """
+import datetime as dt, sys
+from pathlib import Path
+from cdp_assets.paths import Paths
+from cdp_assets.streams.load import load_waiting
+from cdp_assets.streams.spec import load_streams
+from cdp_assets.warehouse import Warehouse
+
+paths = Paths(Path(sys.argv[1]))
+with Warehouse(paths, say=lambda text: None).writing("a test") as connection:
+    print("open", flush=True)
+    load_waiting(connection, paths, load_streams()["email_event"],
+        started_at=dt.datetime(2026, 11, 1))
+"""
+
+
+def start_loader(paths):
+    return subprocess.Popen(
+        [sys.executable, "-c", LOADER, str(paths.root)], stdout=subprocess.PIPE
+    )
+
+
+def land_events(paths, rows):
+    event = '{"EventId":"%s","EventType":"Open","EventDate":"2026-01-01T00:00:00Z"}\n'
+    for part in range(2):
+        content = "".join(event % f"{part}-{row}" for row in range(rows // 2))
+        land(paths, "email_event", f"{part}.ndjson", content.encode())
+
+
+@pytest.mark.parametrize("share", [0.2, 0.6, 0.95])
+def test_a_killed_load_leaves_all_or_nothing_and_the_next_one_mends_it(
+    paths, warehouse, share
+):
+    """Rows without their ledger entry would be loaded twice, entries without rows
+    never."""
+    land_events(paths, 60_000)
+    loader = start_loader(paths)
+    loader.stdout.readline()
+    # A whole load takes about half a second here.
+    time.sleep(0.6 * share * random.uniform(0.7, 1.3))
+    os.kill(loader.pid, signal.SIGKILL)
+    loader.wait()
+    loader.stdout.close()
+
+    with warehouse.writing("the next load") as connection:
+        ensure_table(connection, load_streams()["email_event"])
+        rows, entries, loads = connection.execute(
+            """
+            select (select count(*) from dlo.email_event),
+                (select count(*) from ops.landed_file), (select count(*) from ops.load)
+            """
+        ).fetchone()
+        assert (rows, entries, loads) in [(0, 0, 0), (60_000, 2, 1)]
+
+        load_waiting(
+            connection, paths, load_streams()["email_event"], started_at=STARTED_AT
+        )
+        assert connection.execute(
+            "select count(*), count(distinct _record_id) from dlo.email_event"
+        ).fetchone() == (60_000, 60_000)
+
+
+def test_two_loaders_at_once_load_every_file_once(paths, warehouse):
+    land_events(paths, 2_000)
+
+    loaders = [start_loader(paths) for _ in range(2)]
+
+    for loader in loaders:
+        loader.communicate(timeout=60)
+        assert loader.returncode == 0
+    with warehouse.reading() as connection:
+        assert connection.execute(
+            """
+            select (select count(*) from dlo.email_event),
+                (select sum(rows_in) from ops.load), (select count(*) from ops.load)
+            """
+        ).fetchone() == (2_000, 2_000, 1)
+
+
+def test_nothing_of_a_load_is_left_beside_the_warehouse(loading, thing):
+    """Rewritten copies hold personal data."""
+    loading.load(thing("csv"), b"\xef\xbb\xbfid,at\n1,2026-01-01\n")
+
+    assert list(Path(loading.paths.root / "warehouse.duckdb.tmp").glob("reading-*")) == []
+
+
+def test_a_reader_of_the_ledger_is_refused_no_row(paths, thing):
+    """A reader waits for the writer rather than failing beside it."""
+    warehouse = Warehouse(paths, wait_seconds=0.2)
+    with warehouse.writing("a load"):
+        pass
+    with warehouse.reading() as connection:
+        assert connection.execute("select count(*) from ops.load").fetchone() == (0,)

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import duckdb
 import pytest
@@ -17,11 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdp_assets.digests import ARRIVAL, digest
-from cdp_assets.streams.dlo import SchemaConflictError, ensure_table, ensure_tables
+from cdp_assets.streams.dlo import (
+    BOOKKEEPING,
+    SchemaConflictError,
+    ensure_table,
+    ensure_tables,
+)
 from cdp_assets.streams.landing import land
 from cdp_assets.streams.load import load, load_waiting
 from cdp_assets.streams.spec import StreamSpec, load_streams
-from cdp_assets.warehouse import Warehouse, migrate
+from cdp_assets.warehouse import migrate
 
 STARTED_AT = dt.datetime(2026, 11, 1, 12)
 
@@ -59,8 +63,8 @@ def test_every_declared_stream_has_a_table_of_its_fields(loading):
     ensure_tables(loading.connection, specs.values())
 
     for spec in specs.values():
-        columns = loading.connection.execute(f"from dlo.{spec.name} limit 0").description
-        assert [column[0] for column in columns][: len(spec.fields)] == list(spec.fields)
+        found = loading.connection.execute(f"from dlo.{spec.name} limit 0").description
+        assert [column[0] for column in found] == [*spec.fields, *BOOKKEEPING]
 
 
 def test_a_record_says_where_it_came_from(loading, thing):
@@ -276,7 +280,11 @@ def test_waves_of_a_few_bytes_load_everything(loading, thing):
         land(loading.paths, "thing", "a.ndjson", lines(record(str(place), 1)))
 
     result = load_waiting(
-        loading.connection, loading.paths, thing(), started_at=STARTED_AT, wave_bytes=100
+        loading.connection,
+        loading.paths,
+        thing(),
+        started_at=STARTED_AT,
+        wave_bytes=100,
     )
 
     assert (result.inserted, result.files) == (5, 5)
@@ -304,7 +312,7 @@ def test_a_field_whose_type_changed_is_an_error_that_says_so(loading, thing):
     ensure_table(loading.connection, thing())
     fields = thing().model_dump()["fields"] | {"count": "string"}
 
-    with pytest.raises(SchemaConflictError, match="thing.yaml: fields: count: declared"):
+    with pytest.raises(SchemaConflictError, match=r"thing\.yaml: fields: count: decl"):
         ensure_table(loading.connection, thing(fields=fields))
 
 
@@ -388,9 +396,7 @@ def test_any_order_any_split_and_any_repetition_give_the_same_table(
     digests = set()
     for place in range(2):
         files, at_once = arrange(data.draw, versions)
-        digests.add(
-            fold_all(memory, spec, folder / str(place), files, at_once=at_once)
-        )
+        digests.add(fold_all(memory, spec, folder / str(place), files, at_once=at_once))
 
     assert len(digests) == 1
 
@@ -418,7 +424,11 @@ def thing_types() -> dict[bool, StreamSpec]:
         },
     }
     profile = {"category": "profile", "modified_at": "at", "refresh_mode": "upsert"}
-    event = {"category": "engagement", "event_time": "at", "refresh_mode": "incremental"}
+    event = {
+        "category": "engagement",
+        "event_time": "at",
+        "refresh_mode": "incremental",
+    }
     return {
         False: StreamSpec.model_validate(base | profile),
         True: StreamSpec.model_validate(base | event),
@@ -462,7 +472,7 @@ def test_a_killed_load_leaves_all_or_nothing_and_the_next_one_mends_it(
     never."""
     land_events(paths, 60_000)
     loader = start_loader(paths)
-    loader.stdout.readline()
+    assert loader.stdout.readline() == b"open\n"
     # A whole load takes about half a second here.
     time.sleep(0.6 * share * random.uniform(0.7, 1.3))
     os.kill(loader.pid, signal.SIGKILL)
@@ -494,7 +504,7 @@ def test_two_loaders_at_once_load_every_file_once(paths, warehouse):
 
     for loader in loaders:
         loader.communicate(timeout=60)
-        assert loader.returncode == 0
+    assert [loader.returncode for loader in loaders] == [0, 0]
     with warehouse.reading() as connection:
         assert connection.execute(
             """
@@ -508,13 +518,5 @@ def test_nothing_of_a_load_is_left_beside_the_warehouse(loading, thing):
     """Rewritten copies hold personal data."""
     loading.load(thing("csv"), b"\xef\xbb\xbfid,at\n1,2026-01-01\n")
 
-    assert list(Path(loading.paths.root / "warehouse.duckdb.tmp").glob("reading-*")) == []
-
-
-def test_a_reader_of_the_ledger_is_refused_no_row(paths, thing):
-    """A reader waits for the writer rather than failing beside it."""
-    warehouse = Warehouse(paths, wait_seconds=0.2)
-    with warehouse.writing("a load"):
-        pass
-    with warehouse.reading() as connection:
-        assert connection.execute("select count(*) from ops.load").fetchone() == (0,)
+    spill = loading.paths.root / "warehouse.duckdb.tmp"
+    assert list(spill.glob("reading-*")) == []

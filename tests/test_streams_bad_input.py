@@ -119,7 +119,9 @@ def test_a_csv_cut_off_in_a_quoted_field_loses_that_record_only(loading, thing):
     assert (result.inserted, result.quarantined) == (1, 1)
     ((line, field, reason),) = quarantined(loading)
     assert (line, field) == (3, None)
-    assert reason == "lines 3 to 4: a quoted field is never closed; is the file cut off?"
+    assert (
+        reason == "lines 3 to 4: a quoted field is never closed; is the file cut off?"
+    )
 
 
 def test_a_csv_cut_off_in_a_record_loses_that_record_only(loading, thing):
@@ -200,7 +202,9 @@ def test_a_parquet_file_cut_off_refuses_the_file(loading, thing):
 
     assert (result.inserted, result.unreadable_files) == (1, 1)
     ((_, reason),) = refused(loading)
-    assert reason.startswith("not a complete Parquet file: Invalid Input Error: No magic")
+    assert reason.startswith(
+        "not a complete Parquet file: Invalid Input Error: No magic"
+    )
 
 
 def test_a_parquet_file_with_damaged_pages_refuses_the_file(loading, thing):
@@ -464,7 +468,9 @@ def test_a_nul_byte_refuses_the_file(loading, thing, format_):
 
 def test_an_escaped_nul_in_json_is_quarantined(loading, thing):
     """Postgres and SQLite refuse or cut texts that hold one."""
-    loading.load(thing("ndjson"), b'{"id": "1", "at": "2026-01-01", "name": "a\\u0000"}')
+    loading.load(
+        thing("ndjson"), b'{"id": "1", "at": "2026-01-01", "name": "a\\u0000"}'
+    )
 
     ((_, field, reason),) = quarantined(loading)
     assert field is None
@@ -478,7 +484,9 @@ def test_a_file_that_vanishes_is_left_for_the_next_load(loading, thing):
     content = gone.read_bytes()
     gone.unlink()
 
-    first = load(loading.connection, spec, [kept, gone], started_at=dt.datetime(2026, 1, 1))
+    first = load(
+        loading.connection, spec, [kept, gone], started_at=dt.datetime(2026, 1, 1)
+    )
     gone.write_bytes(content)
     second = loading.load(spec)
 
@@ -499,7 +507,12 @@ def test_a_load_of_vanished_files_only_writes_nothing(loading, thing):
 
 
 def test_unreadable_files_block_nobody_and_stay_in_landing(loading, thing):
-    contents = [GOOD, b"nonsense\n", b"id,at\n\xff,x\n", b"id,at,name\n2,2026-01-01,Bob\n"]
+    contents = [
+        GOOD,
+        b"nonsense\n",
+        b"id,at\n\xff,x\n",
+        b"id,at,name\n2,2026-01-01,Bob\n",
+    ]
 
     result = loading.load(thing("csv"), *contents)
 

@@ -72,7 +72,9 @@ def test_a_record_path_may_be_nested_and_the_list_empty(loading, thing):
     page = {"things": [{"id": "wrong"}], "data": {"x": [1], "things": [record]}}
 
     first = loading.load(spec, json.dumps(page).encode())
-    empty = loading.load(spec, b'{"data": {"things": []}}', b'{"data": {"things": null}}')
+    empty = loading.load(
+        spec, b'{"data": {"things": []}}', b'{"data": {"things": null}}'
+    )
 
     assert (first.inserted, empty.files, empty.rows_in) == (1, 2, 0)
     assert loading.rows("select id from dlo.thing") == [("1",)]
@@ -95,8 +97,12 @@ JSON = st.recursive(
     | st.booleans()
     | st.integers(-9, 9)
     | st.text('ab"\\{}[],:\n\r é', max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["things", "a", 'b"', "\\"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["things", "a", 'b"', "\\"]), inner, max_size=3
+        )
+    ),
     max_leaves=8,
 )
 
@@ -112,7 +118,7 @@ JSON = st.recursive(
 def test_a_document_is_split_into_its_records_wherever_chunks_end(
     records, around, chunk, pretty, escaped
 ):
-    """A bracket in a text, or an escaped quote on the edge of a chunk, moves borders."""
+    """A bracket in a text or an escaped quote at the edge of a chunk moves borders."""
     document = {"before": around, "things": records, "after": around}
     content = json.dumps(
         document, indent=1 if pretty else None, ensure_ascii=escaped
@@ -131,7 +137,9 @@ def test_parquet_types_arrive_as_the_declared_ones(loading, thing):
     table = pa.table(
         {
             "id": pa.array([7], pa.int32()),
-            "at": pa.array([dt.datetime(2026, 1, 1, 12)], pa.timestamp("ns", "Asia/Tokyo")),
+            "at": pa.array(
+                [dt.datetime(2026, 1, 1, 12)], pa.timestamp("ns", "Asia/Tokyo")
+            ),
             "name": pa.array([dt.date(2026, 1, 2)]),
             "count": pa.array([3.0]),
             "amount": pa.array([19.99]),
@@ -162,9 +170,7 @@ def test_parquet_types_arrive_as_the_declared_ones(loading, thing):
 
 def test_a_missing_number_as_pandas_writes_it_is_null(loading, thing):
     sink = pa.BufferOutputStream()
-    pq.write_table(
-        pa.table({"id": ["1"], "at": [AT], "count": [float("nan")]}), sink
-    )
+    pq.write_table(pa.table({"id": ["1"], "at": [AT], "count": [float("nan")]}), sink)
 
     assert loading.load(thing("parquet"), sink.getvalue().to_pybytes()).inserted == 1
     assert loading.rows("select count from dlo.thing") == [(None,)]
@@ -195,7 +201,14 @@ def test_a_timestamp_is_kept_in_utc(loading, thing, written, instant):
 
 @pytest.mark.parametrize(
     ("written", "truth"),
-    [("true", True), ("X", True), ("1", True), ("Y", True), ("FALSE", False), ("0", False)],
+    [
+        ("true", True),
+        ("X", True),
+        ("1", True),
+        ("Y", True),
+        ("FALSE", False),
+        ("0", False),
+    ],
 )
 def test_a_boolean_has_the_spellings_that_sources_use(loading, thing, written, truth):
     loading.load(thing("csv"), f"id,at,gone\n1,2026-01-01,{written}\n".encode())
@@ -341,7 +354,10 @@ def staged(connection, spec, content, *, carefully):
 
 
 @settings(max_examples=150, deadline=None)
-@given(rows=st.lists(st.tuples(CELL, CELL, CELL), max_size=8), end=st.sampled_from(["\n", "\r\n"]))
+@given(
+    rows=st.lists(st.tuples(CELL, CELL, CELL), max_size=8),
+    end=st.sampled_from(["\n", "\r\n"]),
+)
 def test_what_csv_writes_is_read_back(stage_connection, thing_of_texts, rows, end):
     sink = io.StringIO()
     writer = csv.writer(sink, lineterminator=end, quoting=csv.QUOTE_ALL)

@@ -28,9 +28,12 @@ from cdp_assets.declarations import quoted
 from cdp_assets.defs.resources import WarehouseResource
 from cdp_assets.paths import DBT_PROJECT
 
-HARMONISATION = "path:models/reference path:models/map path:models/dmo path:seeds"
-CUSTOMER = "path:models/unified path:models/insights path:models/article"
-MONITORING = "path:models/monitoring"
+# Identity stands between the first and the second, activation before the third.
+PARTS = {
+    "harmonisation": "path:models/reference path:models/map path:models/dmo path:seeds",
+    "customer": "path:models/unified path:models/insights path:models/article",
+    "monitoring": "path:models/monitoring",
+}
 ACTIVATIONS = list(load_activations())
 
 
@@ -141,58 +144,30 @@ def build_nodes() -> dict[str, Any]:
     return nodes
 
 
-@dbt_assets(
-    manifest=MANIFEST,
-    project=DBT,
-    select=HARMONISATION,
-    name="harmonisation",
-    dagster_dbt_translator=TRANSLATOR,
-)
-def harmonisation(
-    context: dg.AssetExecutionContext,
-    dbt: DbtCliResource,
-    warehouse: WarehouseResource,
-) -> Iterator[Any]:
-    """DLO to DMO: one map model per pair, and the canonical model they unite in."""
-    yield from _build(context, dbt, warehouse)
+def part(name: str, select: str) -> dg.AssetsDefinition:
+    """Build the assets of one selection of the project, in one dbt call."""
 
+    @dbt_assets(
+        manifest=MANIFEST,
+        project=DBT,
+        select=select,
+        name=name,
+        dagster_dbt_translator=TRANSLATOR,
+    )
+    def models(
+        context: dg.AssetExecutionContext,
+        dbt: DbtCliResource,
+        warehouse: WarehouseResource,
+    ) -> Iterator[Any]:
+        yield from _build(context, dbt, warehouse)
 
-@dbt_assets(
-    manifest=MANIFEST,
-    project=DBT,
-    select=CUSTOMER,
-    name="customer",
-    dagster_dbt_translator=TRANSLATOR,
-)
-def customer(
-    context: dg.AssetExecutionContext,
-    dbt: DbtCliResource,
-    warehouse: WarehouseResource,
-) -> Iterator[Any]:
-    """Unified profiles, and the insights calculated over them."""
-    yield from _build(context, dbt, warehouse)
-
-
-@dbt_assets(
-    manifest=MANIFEST,
-    project=DBT,
-    select=MONITORING,
-    name="monitoring",
-    dagster_dbt_translator=TRANSLATOR,
-)
-def monitoring(
-    context: dg.AssetExecutionContext,
-    dbt: DbtCliResource,
-    warehouse: WarehouseResource,
-) -> Iterator[Any]:
-    """What happened, as tables: loads, identity runs, segments, deliveries."""
-    yield from _build(context, dbt, warehouse)
+    return models
 
 
 @dg.definitions
 def dbt_definitions() -> dg.Definitions:
     """The three parts and the resource that runs them."""
     return dg.Definitions(
-        assets=[harmonisation, customer, monitoring],
+        assets=[part(name, select) for name, select in PARTS.items()],
         resources={"dbt": RESOURCE},
     )

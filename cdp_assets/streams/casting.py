@@ -147,8 +147,9 @@ def _decimal(text: str, sql_type: str) -> str:
 
 
 def _timestamp(text: str) -> str:
-    # A cast to timestamp silently drops an offset; the cast with zone is slower, so only
-    # what has another offset than zero takes it. Neither reads a zone after minutes.
+    # A cast to timestamp silently drops an offset, and the cast with zone is
+    # slower: only what has another offset than zero takes it. Neither reads
+    # a zone after minutes.
     with_seconds = (
         rf"regexp_replace({text}, '({_DATE}[T ]\d{{2}}:\d{{2}})( ?[ZU+-])', '\1:00\2')"
     )

@@ -27,12 +27,12 @@ currencies as (
 
     select
         unified_individual_id,
-        coalesce(currency_code, 'XXX') as currency_code,
+        coalesce(currency_code, 'unknown') as currency_code,
         sum(net_amount) as amount
 
     from orders
     where net_amount is not null
-    group by unified_individual_id, coalesce(currency_code, 'XXX')
+    group by unified_individual_id, coalesce(currency_code, 'unknown')
 
 ),
 

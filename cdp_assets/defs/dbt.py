@@ -99,15 +99,15 @@ def _build(
     """Run ``dbt build`` for what was selected, at this run's instant."""
     with warehouse.get_connection("starting dbt") as connection:
         run = warehouse.run(connection, context.run)
-    # dbt is a child process, and finds the file through its profile.
+    # dbt is a child process: the file is named in its profile, the instant in as_of().
     os.environ["CDP_WAREHOUSE"] = str(warehouse.paths.warehouse)
-    variables = json.dumps({"as_of": run.as_of.isoformat(sep=" ")})
+    os.environ["CDP_AS_OF"] = run.as_of.isoformat(sep=" ")
     events: list[Any] = []
     failure: Exception | None = None
     with warehouse.opener().locked(f"dbt build of {context.op.name}"):
         # Unit tests judge the SQL, not the data: they run with `make test`.
         only = ["--exclude-resource-type", "unit_test"]
-        build = dbt.cli(["build", *only, "--vars", variables], context=context)
+        build = dbt.cli(["build", *only], context=context)
         try:
             events.extend(build.stream())
         except Exception as error:

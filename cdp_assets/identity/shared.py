@@ -27,11 +27,20 @@ _MAILBOXES = """
     ))
 """
 
-# The year of birth that many write behind their name: ada.lovelace85, ada1985.
+# The year of birth that many write behind their name: ada.lovelace85, ada1985. A number
+# behind a family's name is none, so the mailbox must hold the first name.
 _YEAR = """
-    try_cast(right(regexp_extract(
-        split_part(emails[1], '@', 1), '[a-z]((19[3-9]|20[01])?[0-9]{2})$', 1
-    ), 2) as integer)
+    if(
+        contains(fold_name(split_part(node.emails[1], '@', 1)), name.first_name)
+        or contains(
+            fold_name(split_part(node.emails[1], '@', 1)), name.first_name_canonical
+        ),
+        try_cast(right(regexp_extract(
+            split_part(node.emails[1], '@', 1),
+            '[a-z]((19[3-9]|20[01])?[0-9]{2})$', 1
+        ), 2) as integer),
+        null
+    )
 """
 
 

@@ -5,17 +5,7 @@ from collections.abc import Iterable
 import duckdb
 
 from cdp_assets.declarations import quoted
-from cdp_assets.streams.spec import SQL_TYPES, StreamSpec
-
-BOOKKEEPING = {
-    "_record_id": "varchar",
-    "_file": "varchar",
-    "_line": "bigint",
-    "_load_seq": "bigint",
-    "_modified_at": "timestamp",
-    "_is_deleted": "boolean",
-    "_row_hash": "varchar",
-}
+from cdp_assets.streams.spec import BOOKKEEPING, SQL_TYPES, StreamSpec
 
 
 class SchemaConflictError(ValueError):

@@ -28,6 +28,17 @@ SQL_TYPES: dict[str, str] = {
     "json": "json",
 }
 
+# What the loader adds to every table.
+BOOKKEEPING: dict[str, str] = {
+    "_record_id": "varchar",
+    "_file": "varchar",
+    "_line": "bigint",
+    "_load_seq": "bigint",
+    "_modified_at": "timestamp",
+    "_is_deleted": "boolean",
+    "_row_hash": "varchar",
+}
+
 Identifier = Annotated[str, pydantic.AfterValidator(identifier)]
 
 
@@ -47,7 +58,7 @@ class Connection(Declaration):
     pattern: str = "*"
     format: Literal["csv", "json", "ndjson", "parquet"]
     encoding: Literal["utf-8", "utf-16", "latin-1", "windows-1252"] = "utf-8"
-    delimiter: str = ","
+    delimiter: str = pydantic.Field(default=",", min_length=1, max_length=1)
     record_path: str | None = None
 
 
@@ -106,6 +117,9 @@ class StreamSpec(Declaration):
         folded = [name.lower() for name in self.fields]
         if len(set(folded)) < len(folded):
             raise ValueError("fields: two names differ only in case")
+        for name in self.fields:
+            if name.lower() in BOOKKEEPING:
+                raise ValueError(f"fields: {name}: the name is ours; give it another")
         return self
 
     @property

@@ -45,7 +45,7 @@ def split_records(scan: Scan, spec: StreamSpec, work: Path) -> Path:
     """
     record_path = spec.connection.record_path
     target = rewritten(work, scan.path)
-    splitter = _Splitter(record_path.split(".") if record_path else [])
+    splitter = Splitter(record_path.split(".") if record_path else [])
     with scan.text.open("rb") as source, target.open("wb") as sink:
         while chunk := source.read(_CHUNK):
             splitter.feed(chunk, sink)
@@ -56,7 +56,7 @@ def split_records(scan: Scan, spec: StreamSpec, work: Path) -> Path:
     return target
 
 
-class _Splitter:
+class Splitter:
     """What is known of a document after the bytes fed so far."""
 
     def __init__(self, path: list[str]) -> None:

@@ -1,7 +1,6 @@
 """What every test shares: a runtime folder and a warehouse of its own."""
 
 import datetime as dt
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,8 +94,3 @@ def thing_spec(format: str = "ndjson", **changes: Any) -> StreamSpec:
         },
     }
     return StreamSpec.model_validate(declared | changes)
-
-
-def ndjson(*records: dict[str, Any]) -> bytes:
-    """Records as lines."""
-    return b"".join(json.dumps(record).encode() + b"\n" for record in records)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdp_assets.digests import ARRIVAL, digest
+from cdp_assets.digests import ARRIVAL, digest, digests
 from cdp_assets.streams.dlo import (
     BOOKKEEPING,
     SchemaConflictError,
@@ -330,16 +330,24 @@ def test_a_field_may_not_have_the_name_of_a_column_of_ours(thing):
         thing(fields=fields)
 
 
-def test_a_load_that_fails_leaves_nothing_and_can_be_repeated(loading, thing):
-    """The fault here: the table has another type than the declaration."""
-    loading.connection.execute("create table dlo.thing (id varchar, count varchar)")
-    with pytest.raises(SchemaConflictError):
-        loading.load(thing(), lines(record("1", 1)))
-    assert loading.rows("select count(*) from ops.landed_file") == [(0,)]
-    assert loading.rows("from duckdb_tables() where temporary") == []
+def test_a_load_that_fails_at_its_end_leaves_nothing_and_can_be_repeated(
+    loading, thing
+):
+    """Rows without their entry in the ledger would be loaded again."""
+    ensure_table(loading.connection, thing())
+    loading.load(thing(), lines(record("1", 1, name="old"), record("2", 1)))
+    before = digests(loading.connection, ["dlo", "ops"])
+    loading.connection.execute("alter table ops.load add column hurdle integer")
+    loading.connection.execute("update ops.load set hurdle = 1")
+    loading.connection.execute("alter table ops.load alter hurdle set not null")
 
-    loading.connection.execute("drop table dlo.thing")
-    assert loading.load(thing()).inserted == 1
+    with pytest.raises(duckdb.ConstraintException):
+        loading.load(thing(), lines(record("1", 2, name="new"), {"id": "3"}))
+
+    loading.connection.execute("alter table ops.load drop hurdle")
+    assert digests(loading.connection, ["dlo", "ops"]) == before
+    assert loading.rows("from duckdb_tables() where temporary") == []
+    assert counted(loading.load(thing())) == {"updated": 1, "quarantined": 1}
 
 
 # Few keys, instants and contents, so that ties and deletions of all kinds come up.

@@ -278,6 +278,23 @@ def test_ndjson_with_mixed_line_ends_and_blank_lines_has_right_lines(loading, th
     ]
 
 
+def test_lines_are_counted_over_fields_with_line_breaks_file_by_file(loading, thing):
+    content = (
+        b'id,at,name\n%d,2026-01-01,"a\nb\n"\n%d,2026-01-01,"c\nd"\n%d,2026-01-01,'
+    )
+
+    loading.load(thing("csv"), content % (1, 2, 3), content % (4, 5, 6))
+
+    assert loading.rows("select id, _line from dlo.thing order by 1") == [
+        ("1", 2),
+        ("2", 5),
+        ("3", 7),
+        ("4", 2),
+        ("5", 5),
+        ("6", 7),
+    ]
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_the_lines_of_a_large_csv_are_right_after_fields_with_line_breaks(
     loading, thing, end

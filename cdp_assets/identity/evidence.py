@@ -185,10 +185,7 @@ def stage_links(connection: duckdb.DuckDBPyConnection, rules: ObjectRules) -> No
     connection.execute(
         """
         create or replace temp table link_edge as
-        select
-            node_l, node_r,
-            bool_or(kind = 'rule') as by_rule
-        from staged_evidence
+        select node_l, node_r from staged_evidence
         group by node_l, node_r
         having bool_or(kind = 'rule' or (kind = 'model' and match_weight >= $link))
             and not bool_or(kind = 'veto')

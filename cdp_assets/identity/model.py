@@ -20,6 +20,11 @@ _SWAPPED = "first_name_l = last_name_r and last_name_l = first_name_r"
 # Two names that many people bear are two names, however alike: Lena and Lea, Peter and
 # Petra. A typo makes a name that hardly anybody bears.
 _BOTH_KNOWN = "(first_name_known_l and first_name_known_r)"
+# Thmoas is like Thomas, and so are both of them like Tommy, who is Thomas in full.
+FIRST_NAME_SIMILARITY = (
+    "greatest(jaro_winkler_similarity(first_name_l, first_name_r), "
+    "jaro_winkler_similarity(first_name_canonical_l, first_name_canonical_r))"
+)
 # Flo is Florian, Lisa Elisabeth; but one last letter more is Daniela, not Daniel.
 _SHORT_FORM = (
     "least(length(first_name_l), length(first_name_r)) > 1 "
@@ -45,20 +50,13 @@ COMPARISONS: dict[str, list[tuple[str, str]]] = {
         (
             "initial",
             "least(length(first_name_l), length(first_name_r)) = 1 "
-            "and first_name_l[1] = first_name_r[1]",
+            "and (first_name_l[1] = first_name_r[1] "
+            "or first_name_canonical_l[1] = first_name_canonical_r[1])",
         ),
         ("another spelling", "first_name_sound_l = first_name_sound_r"),
         ("short form", _SHORT_FORM),
-        (
-            "one typo",
-            "jaro_winkler_similarity(first_name_canonical_l, first_name_canonical_r) "
-            f">= 0.9 and not {_BOTH_KNOWN}",
-        ),
-        (
-            "similar",
-            "jaro_winkler_similarity(first_name_l, first_name_r) >= 0.8 "
-            f"and not {_BOTH_KNOWN}",
-        ),
+        ("one typo", f"{FIRST_NAME_SIMILARITY} >= 0.9 and not {_BOTH_KNOWN}"),
+        ("similar", f"{FIRST_NAME_SIMILARITY} >= 0.8 and not {_BOTH_KNOWN}"),
         ("different", "else"),
     ],
     "last_name": [

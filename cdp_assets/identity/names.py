@@ -6,7 +6,6 @@ name, which the model knows, decides both. What is put right serves comparisons 
 """
 
 import duckdb
-import pyarrow as pa
 
 from cdp_assets.identity.model import MatchModel
 
@@ -18,61 +17,66 @@ _SURELY = 20
 
 
 def stage_names(
-    connection: duckdb.DuckDBPyConnection, model: MatchModel | None
+    connection: duckdb.DuckDBPyConnection,
+    object_name: str,
+    model: MatchModel | None,
 ) -> None:
-    """Build ``staged_name``: the names of every node as they will be compared."""
+    """Build ``staged_name``: the names of one object's nodes, as compared."""
     for column in ("first_name", "last_name"):
         frequencies = model.frequencies[column] if model else {}
-        connection.register(
-            "frequency_rows",
-            pa.table(
-                {
-                    "name": pa.array(list(frequencies), pa.string()),
-                    "share": pa.array(list(frequencies.values()), pa.float64()),
-                }
-            ),
-        )
         connection.execute(
-            f"create or replace temp table known_{column} as from frequency_rows"
+            f"""
+            create or replace temp table known_{column} as
+            select
+                unnest($names::varchar[]) as name, unnest($shares::double[]) as share
+            """,
+            {"names": list(frequencies), "shares": list(frequencies.values())},
         )
-        connection.unregister("frequency_rows")
-    _order(connection)
+    _order(connection, object_name)
     _ask_mailbox(connection)
     connection.execute(_FORMS)
 
 
-def _order(connection: duckdb.DuckDBPyConnection) -> None:
+def _order(connection: duckdb.DuckDBPyConnection, object_name: str) -> None:
     """Swap first and last name where the words say so."""
     connection.execute(
         f"""
         create or replace temp table name_ordered as
         select
             node_id,
-            if(swapped, last_name, first_name) as first_name,
-            if(swapped, first_name, last_name) as last_name,
+            if(swapped, tail, first_name) as first_name,
+            if(swapped, trim(first_name || ' ' || head), last_name) as last_name,
             emails
         from (
             select
-                node.node_id, node.first_name, node.last_name, node.emails,
+                node.*,
                 -- Both words must be known in the other role; a word the model has
                 -- not met says nothing.
                 first_as_last.share is not null
-                and (last_as_first.share is not null or length(node.last_name) = 1)
-                and coalesce(last_as_first.share, {_UNKNOWN}) * first_as_last.share
+                and (tail_as_first.share is not null or length(node.tail) = 1)
+                and coalesce(tail_as_first.share, {_UNKNOWN}) * first_as_last.share
                 > {_SURELY} * coalesce(first_as_first.share, {_UNKNOWN})
                 * coalesce(last_as_last.share, {_UNKNOWN}) as swapped
-            from staged_node as node
+            from (
+                select
+                    node_id, first_name, last_name, emails,
+                    -- "Jimenez Fernandez Sergio": the last word is the first name.
+                    regexp_extract(last_name, '[^ ]+$') as tail,
+                    regexp_replace(last_name, ' ?[^ ]+$', '') as head
+                from staged_node
+                where object = $object
+            ) as node
             left join known_first_name as first_as_first
                 on node.first_name = first_as_first.name
             left join known_last_name as first_as_last
                 on node.first_name = first_as_last.name
-            left join known_first_name as last_as_first
-                on node.last_name = last_as_first.name
+            left join known_first_name as tail_as_first
+                on node.tail = tail_as_first.name
             left join known_last_name as last_as_last
                 on node.last_name = last_as_last.name
-            where node.object = 'individual'
         )
-        """
+        """,
+        {"object": object_name},
     )
 
 

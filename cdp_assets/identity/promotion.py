@@ -173,9 +173,7 @@ def _apply_delta(
         where target.object = gone.object and {same}
         """
     )
-    connection.execute(
-        f"insert into identity.{name} from {name}_new order by {', '.join(key)}"
-    )
+    connection.execute(f"insert into identity.{name} from {name}_new")
 
 
 def _apply_links(connection: duckdb.DuckDBPyConnection, object_name: str) -> None:

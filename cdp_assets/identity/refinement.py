@@ -102,8 +102,7 @@ def _stage_group_facts(
         create or replace temp table group_fact as
         select
             pair.component, pair.node_l, pair.node_r,
-            score.match_weight - $prior
-                + if(coalesce(link.by_rule, false), $rule_weight, 0) as weight,
+            score.match_weight - $prior as weight,
             link.node_l is not null as linked,
             veto.node_l is not null as vetoed
         from group_pair as pair
@@ -112,10 +111,7 @@ def _stage_group_facts(
         left join (select distinct node_l, node_r from group_veto) as veto
             using (node_l, node_r)
         """,
-        {
-            "prior": scorer.model.prior_weight(),
-            "rule_weight": rules.refinement.rule_weight,
-        },
+        {"prior": scorer.model.prior_weight()},
     )
     connection.execute(
         """

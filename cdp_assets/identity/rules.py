@@ -125,14 +125,12 @@ class Refinement(Declaration):
 
     A pair contradicts when a hard fact says so, or when its weight, prior apart, lies
     below ``contradiction_weight``. ``join_weight`` is the average weight, prior apart,
-    from which two parts are joined; ``rule_weight`` is what a match rule adds. Groups
-    above ``largest_group`` are judged by their evidence alone, because
-    comparing all their pairs grows with the square.
+    from which two parts are joined. Groups above ``largest_group`` are judged by their
+    evidence alone, because comparing all their pairs grows with the square.
     """
 
     contradiction_weight: float = -6.0
     join_weight: float = 0.0
-    rule_weight: float = 8.0
     largest_group: int = pydantic.Field(default=300, ge=3)
 
 

@@ -8,11 +8,14 @@ silently share blocked pairs.
 import contextlib
 import logging
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import duckdb
-import pyarrow as pa
 
 from cdp_assets.identity.model import COLUMNS, WEIGHED_BY_FREQUENCY, MatchModel
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # Weights are sums of floats; ten-thousandths of a bit are the same on every machine.
 _DIGITS = 4
@@ -63,7 +66,7 @@ class Scorer:
         self._private.unregister("incoming")
         return int(self._private.execute("select count(*) from pair").fetchall()[0][0])
 
-    def _nothing(self) -> pa.RecordBatchReader:
+    def _nothing(self) -> "pa.RecordBatchReader":
         return self._private.sql(
             """
             select 0::bigint as node_l, 0::bigint as node_r, 0::double as match_weight,
@@ -78,22 +81,18 @@ class Scorer:
         for column in WEIGHED_BY_FREQUENCY:
             frequencies = self.model.frequencies[column]
             tables[column] = f"frequency_{column}"
-            self._private.register(
-                "incoming",
-                pa.table(
-                    {
-                        column: list(frequencies),
-                        f"tf_{column}": list(frequencies.values()),
-                    }
-                ),
-            )
             self._private.execute(
-                f"create or replace table frequency_{column} as from incoming"
+                f"""
+                create or replace table frequency_{column} as
+                select
+                    unnest($names::varchar[]) as {column},
+                    unnest($shares::double[]) as tf_{column}
+                """,
+                {"names": list(frequencies), "shares": list(frequencies.values())},
             )
-            self._private.unregister("incoming")
         return tables
 
-    def _predict(self) -> pa.RecordBatchReader:
+    def _predict(self) -> "pa.RecordBatchReader":
         from splink import DuckDBAPI, Linker
 
         api = DuckDBAPI(self._private)

@@ -51,7 +51,7 @@ def stage_matchable(
     model: MatchModel | None,
 ) -> None:
     """Build ``staged_matchable`` and ``staged_shared`` for one object."""
-    stage_names(connection, model)
+    stage_names(connection, object_name, model)
     connection.execute(
         """
         create or replace temp table staged_shared (

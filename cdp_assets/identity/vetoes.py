@@ -8,7 +8,7 @@ import re
 
 import duckdb
 
-from cdp_assets.identity.model import same_first_name
+from cdp_assets.identity.model import FIRST_NAME_SIMILARITY, same_first_name
 from cdp_assets.identity.rules import CannotLink
 
 
@@ -37,9 +37,7 @@ _BIRTH_DATES = """
 _FIRST_NAMES = f"""
     not ({sided(" or ".join(f"({form})" for form in same_first_name()))})
     and (
-        jaro_winkler_similarity(
-            l.first_name_canonical, r.first_name_canonical
-        ) < 0.75
+        {sided(FIRST_NAME_SIMILARITY)} < 0.75
         or (l.first_name_known and r.first_name_known)
     )
     and not coalesce(list_contains(r.first_name_forms, l.middle_name), false)

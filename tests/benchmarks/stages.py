@@ -79,14 +79,13 @@ def dbt(command: str, *selection: str) -> Stage:
         from dbt.cli.main import dbtRunner
 
         with writing(paths) as (_, run):
-            as_of = run.as_of.isoformat(sep=" ")
+            os.environ["CDP_AS_OF"] = run.as_of.isoformat(sep=" ")
         os.environ["CDP_WAREHOUSE"] = str(paths.warehouse)
         options = [
             *("--target", "warehouse", "--project-dir", str(DBT_PROJECT)),
             *("--profiles-dir", str(DBT_PROJECT)),
             *("--target-path", str(paths.root / "dbt")),
             *("--log-path", str(paths.root / "dbt")),
-            *("--vars", json.dumps({"as_of": as_of})),
         ]
         said = io.StringIO()
         with Warehouse(paths).locked("benchmark"), contextlib.redirect_stdout(said):

@@ -39,7 +39,7 @@ def run_and_report(paths: Paths, *, samples: bool, force: bool) -> bool:
     if samples and _is_untouched(paths):
         deliver_samples(paths)
     with open_instance(paths) as instance:
-        wait_for_others(instance, click.echo)
+        wait_for_others(instance, paths, click.echo)
         before = last_run.recall(paths)
         if not force and before is not None and _nothing_to_do(paths, before):
             click.echo(

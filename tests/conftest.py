@@ -1,6 +1,12 @@
-"""What every test shares: a runtime folder and a warehouse of its own."""
+"""What every test shares: a runtime folder and a warehouse of its own.
+
+And what the slow ones share: one run of the whole graph over a small sample.
+"""
 
 import datetime as dt
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,3 +100,35 @@ def thing_spec(format: str = "ndjson", **changes: Any) -> StreamSpec:
         },
     }
     return StreamSpec.model_validate(declared | changes)
+
+
+@pytest.fixture(scope="session")
+def cdp() -> Callable[..., str]:
+    """The command line over a runtime folder, in a process of its own."""
+    return run_cdp
+
+
+def run_cdp(root: Path, *arguments: str, check: bool = True) -> str:
+    """Run the command line over ``root`` and return what it printed."""
+    environment = {**os.environ, "CDP_DATA": str(root)}
+    done = subprocess.run(
+        [sys.executable, "-m", "cdp_assets.cli", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A runtime folder of 300 people after ``cdp run --samples``, and what it printed.
+
+    Shared by the tests of group "flow"; those that change the state work on a copy.
+    """
+    root = tmp_path_factory.mktemp("flow") / "data"
+    run_cdp(root, "sample", "--people", "300", "--seed", "3")
+    return root, run_cdp(root, "run", "--samples")

@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -20,23 +21,8 @@ import pytest
 
 from cdp_assets.digests import ARRIVAL, digests
 
-PEOPLE = 300
+Cdp = Callable[..., str]
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("flow")]
-
-
-def cdp(root: Path, *arguments: str, check: bool = True) -> str:
-    """Run the command line over ``root`` and return what it printed."""
-    environment = {**os.environ, "CDP_DATA": str(root)}
-    done = subprocess.run(
-        [sys.executable, "-m", "cdp_assets.cli", *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
 
 
 def tables(root: Path, *schemas: str) -> dict[str, str]:
@@ -48,14 +34,6 @@ def tables(root: Path, *schemas: str) -> dict[str, str]:
 def ask(root: Path, query: str) -> list[tuple[object, ...]]:
     with duckdb.connect(str(root / "warehouse.duckdb"), read_only=True) as connection:
         return connection.execute(query).fetchall()
-
-
-@pytest.fixture(scope="session")
-def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A runtime folder after ``cdp sample`` and ``cdp run --samples``."""
-    root = tmp_path_factory.mktemp("flow") / "data"
-    cdp(root, "sample", "--people", str(PEOPLE), "--seed", "3")
-    return root, cdp(root, "run", "--samples")
 
 
 @pytest.fixture
@@ -84,7 +62,7 @@ def test_one_command_goes_from_files_to_receipts(first_run: tuple[Path, str]) ->
             (select count(*) from dmo.individual)
         """,
     )[0]
-    assert links == records > PEOPLE
+    assert links == records > 300
     outcomes = dict(
         ask(root, "select outcome, count(*) from dlo.system_receipt group by 1")
     )
@@ -119,7 +97,7 @@ def test_every_delivery_names_a_consent_that_allows_it(
     assert not unfounded
 
 
-def test_a_second_run_finds_nothing_to_do_and_says_so(copy: Path) -> None:
+def test_a_second_run_finds_nothing_to_do_and_says_so(cdp: Cdp, copy: Path) -> None:
     started = time.monotonic()
     printed = cdp(copy, "run", "--samples")
     assert "Nothing new" in printed
@@ -127,14 +105,14 @@ def test_a_second_run_finds_nothing_to_do_and_says_so(copy: Path) -> None:
     assert time.monotonic() - started < 30
 
 
-def test_running_everything_again_changes_no_table(copy: Path) -> None:
+def test_running_everything_again_changes_no_table(cdp: Cdp, copy: Path) -> None:
     """Idempotence by doing the work, not by skipping it."""
     printed = cdp(copy, "run", "--force")
     assert "Unchanged since the last run" in printed, printed[-3000:]
 
 
 def test_the_same_files_in_another_order_and_split_give_the_same_people(
-    first_run: tuple[Path, str], tmp_path: Path
+    cdp: Cdp, first_run: tuple[Path, str], tmp_path: Path
 ) -> None:
     """Two waves, later files first, some delivered twice."""
     root = tmp_path / "data"
@@ -195,7 +173,7 @@ def _members(root: Path) -> list[tuple[object, ...]]:
 
 
 def test_a_killed_run_is_caught_up_by_the_next(
-    first_run: tuple[Path, str], tmp_path: Path
+    cdp: Cdp, first_run: tuple[Path, str], tmp_path: Path
 ) -> None:
     """kill -9 midway leaves neither half a load nor a lost or doubled message."""
     root = tmp_path / "data"
@@ -236,7 +214,7 @@ def test_a_killed_run_is_caught_up_by_the_next(
     other.close()
 
 
-def test_a_profile_is_found_by_any_key(first_run: tuple[Path, str]) -> None:
+def test_a_profile_is_found_by_any_key(cdp: Cdp, first_run: tuple[Path, str]) -> None:
     root = first_run[0]
     person, address = ask(
         root,
@@ -253,6 +231,7 @@ def test_a_profile_is_found_by_any_key(first_run: tuple[Path, str]) -> None:
 
 
 def test_the_catalogue_shows_what_was_declared_and_seen(
+    cdp: Cdp,
     first_run: tuple[Path, str],
 ) -> None:
     printed = cdp(first_run[0], "catalog")

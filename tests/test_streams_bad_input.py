@@ -13,6 +13,9 @@ import pytest
 
 from cdp_assets.streams.landing import land, landed
 from cdp_assets.streams.load import load
+from cdp_assets.streams.readers import read_files
+from cdp_assets.streams.scan import scan
+from cdp_assets.streams.staging import create_stage
 
 AT = "2026-01-01T00:00:00Z"
 GOOD = b"id,at,name\n1,2026-01-01T00:00:00Z,Ada\n"
@@ -492,6 +495,37 @@ def test_a_file_that_vanishes_is_left_for_the_next_load(loading, thing):
 
     assert (first.inserted, second.inserted) == (1, 1)
     assert "b.csv went away or changed" in first.notes[0]
+
+
+@pytest.mark.parametrize("format_", ["csv", "ndjson", "json", "parquet"])
+@pytest.mark.parametrize("change", ["removed", "rewritten"])
+def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_load(
+    loading, thing, tmp_path, format_, change
+):
+    """Its hash would stand in the ledger for rows that are not its."""
+    line = json.dumps({"id": "1", "at": AT, "name": "Ada"}).encode()
+    content = {"csv": GOOD, "ndjson": line, "json": line}.get(
+        format_, parquet(id=["1"], at=[AT], name=["Ada"])
+    )
+    paths = [
+        land(loading.paths, "thing", f"{place}.{format_}", content)
+        for place in range(2)
+    ]
+    spec = thing(format_)
+    encoding = None if format_ == "parquet" else "utf-8"
+    scans = {place: scan(path, encoding, tmp_path) for place, path in enumerate(paths)}
+    if change == "removed":
+        paths[0].unlink()
+    else:
+        paths[0].write_bytes(content + b" ")
+    create_stage(loading.connection, spec)
+
+    reading = read_files(loading.connection, spec, scans, tmp_path)
+
+    assert reading.vanished == {0}
+    assert loading.rows("select file_no, f_name from stage where kind = 0") == [
+        (1, "Ada")
+    ]
 
 
 def test_a_load_of_vanished_files_only_writes_nothing(loading, thing):

@@ -1,4 +1,4 @@
-"""A wave as its users see it: a file dropped in the inbox, and what moves because of it.
+"""A wave as its users see it: a file dropped in the inbox, and all that it moves.
 
 The first part asks the landing sensor itself. The second starts ``dagster dev`` as
 ``make ui`` does, launches an asset through its GraphQL, drops ten changed contacts, and
@@ -9,7 +9,6 @@ import contextlib
 import csv
 import datetime as dt
 import hashlib
-import json
 import os
 import shutil
 import signal
@@ -18,24 +17,233 @@ import sqlite3
 import subprocess
 import sys
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import duckdb
 import httpx
 import pytest
 
-from cdp_assets.defs.launch import open_instance
+from cdp_assets.defs.jobs import COVERS
+from cdp_assets.defs.launch import PID_TAG, announce, open_instance
+from cdp_assets.defs.resources import WarehouseResource
+from cdp_assets.defs.waves import failed_waves, landing_sensor, pause_until
 from cdp_assets.paths import PROJECT, Paths
 from cdp_assets.publication.profile import find
-from cdp_assets.warehouse import Warehouse
+from cdp_assets.streams.dlo import ensure_table
+from cdp_assets.streams.load import load_waiting
+from cdp_assets.streams.spec import load_streams
+from cdp_assets.warehouse import Warehouse, utc_now
 
+pytestmark = pytest.mark.xdist_group("flow")
 slow = pytest.mark.slow
 OURS = {"repositoryLocationName": "cdp", "repositoryName": "__repository__"}
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
+
+# ----------------------------------------------------- when a wave is asked for
+
+
+@dataclass
+class Sensors:
+    """The sensor and the schedules over a runtime folder and an instance."""
+
+    repository: dg.RepositoryDefinition
+    instance: dg.DagsterInstance
+    paths: Paths
+    cursor: str | None = None
+
+    def look(self) -> dg.RunRequest | str:
+        """One evaluation: the one run it asks for, or why it asks for none."""
+        with dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.cursor,
+            repository_def=self.repository,
+            resources={"warehouse": self._warehouse()},
+        ) as context:
+            result = landing_sensor(context)
+            self.cursor = context.cursor
+        if isinstance(result, dg.SkipReason):
+            return str(result.skip_message)
+        (request,) = result.run_requests or ()
+        return request
+
+    def schedule(self, name: str) -> dg.RunRequest | dg.SkipReason:
+        found = self.repository.get_schedule_def(name)
+        with dg.build_schedule_context(
+            instance=self.instance,
+            repository_def=self.repository,
+            resources={"warehouse": self._warehouse()},
+        ) as context:
+            return found(context)
+
+    def run(self, status: dg.DagsterRunStatus, **tags: str) -> str:
+        """A run over everything that stands at this status."""
+        run_id = str(uuid.uuid4())
+        self.instance.add_run(
+            dg.DagsterRun("everything", run_id, status=status, tags={**COVERS, **tags})
+        )
+        return run_id
+
+    def drop(self, stream: str, name: str) -> None:
+        path = self.paths.inbox / stream / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("anything\n")
+        path.with_name(f"{name}.done").touch()
+
+    def load(self) -> None:
+        """Fold in what waits, as the assets of a run do before anything else."""
+        with self._warehouse().get_connection() as connection:
+            for spec in load_streams().values():
+                ensure_table(connection, spec)
+                load_waiting(connection, self.paths, spec, started_at=utc_now())
+
+    def _warehouse(self) -> WarehouseResource:
+        return WarehouseResource(database=str(self.paths.warehouse))
+
+
+@pytest.fixture(scope="module")
+def repository() -> dg.RepositoryDefinition:
+    from cdp_assets.definitions import defs
+
+    return defs().get_repository_def()
+
+
+@pytest.fixture
+def sensors(
+    repository: dg.RepositoryDefinition, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Sensors]:
+    monkeypatch.setenv("CDP_DATA", str(paths.root))
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Sensors(repository, instance, paths)
+
+
+@pytest.fixture
+def schedules(sensors: Sensors, tmp_path: Path) -> Iterator[Sensors]:
+    """The same with an instance on disk, which schedules ask for."""
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        yield replace(sensors, instance=instance)
+
+
+def streams_of(request: dg.RunRequest | str | dg.SkipReason) -> set[str]:
+    """The streams that a requested run loads."""
+    assert isinstance(request, dg.RunRequest), request
+    keys = request.asset_selection or []
+    return {key.path[1] for key in keys if key.path[0] == "dlo"}
+
+
+def follows_in(request: dg.RunRequest | str | dg.SkipReason) -> set[str]:
+    """What else it makes."""
+    assert isinstance(request, dg.RunRequest), request
+    keys = request.asset_selection or []
+    return {"/".join(key.path) for key in keys if key.path[0] != "dlo"}
+
+
+def everything_else(sensors: Sensors) -> set[str]:
+    keys = sensors.repository.asset_graph.materializable_asset_keys
+    return {"/".join(key.path) for key in keys if key.path[0] != "dlo"}
+
+
+def test_no_files_no_wave(sensors: Sensors) -> None:
+    assert sensors.look() == "no new files"
+    assert sensors.look() == "no new files"
+
+
+def test_a_wave_covers_every_waiting_stream_and_all_that_follows(
+    sensors: Sensors,
+) -> None:
+    """Two runs for two streams would resolve everybody twice."""
+    sensors.drop("crm_contact", "one.csv")
+    sensors.drop("support_user", "two.ndjson")
+    request = sensors.look()
+    assert streams_of(request) == {"crm_contact", "support_user"}
+    assert follows_in(request) == everything_else(sensors)
+    sensors.load()
+    sensors.run(dg.DagsterRunStatus.SUCCESS)
+    assert sensors.look() == "no new files"
+
+
+def test_what_no_stream_takes_is_named(sensors: Sensors) -> None:
+    """A file that lies in the inbox for ever, and nobody is told."""
+    sensors.drop("crm_kontakt", "one.csv")
+    assert "'crm_kontakt' is not a declared stream" in str(sensors.look())
+
+
+def test_no_second_wave_while_a_run_is_in_flight(sensors: Sensors) -> None:
+    run_id = sensors.run(dg.DagsterRunStatus.STARTING)
+    sensors.drop("crm_contact", "one.csv")
+    assert run_id[:8] in str(sensors.look())
+    sensors.instance.report_run_canceled(sensors.instance.get_runs()[0])
+    assert streams_of(sensors.look()) == {"crm_contact"}
+
+
+def test_a_failed_wave_is_asked_for_again(sensors: Sensors) -> None:
+    """Whether it failed before its files were loaded, or after."""
+    sensors.drop("crm_contact", "one.csv")
+    sensors.look()
+    sensors.run(dg.DagsterRunStatus.FAILURE)
+    assert streams_of(sensors.look()) == {"crm_contact"}
+    sensors.load()
+    request = sensors.look()
+    assert streams_of(request) == set()
+    assert follows_in(request) == everything_else(sensors)
+
+
+def test_a_wave_that_fails_again_and_again_is_asked_for_ever_more_rarely(
+    sensors: Sensors,
+) -> None:
+    """Every fifteen seconds, one alert each."""
+    sensors.drop("crm_contact", "one.csv")
+    for _ in range(2):
+        sensors.run(dg.DagsterRunStatus.FAILURE)
+    assert "the last 2 runs failed; asks again at" in str(sensors.look())
+    pauses = []
+    for _ in range(9):
+        failed = failed_waves(sensors.instance)
+        pauses.append(pause_until(failed) - failed[0].update_timestamp.timestamp())
+        sensors.run(dg.DagsterRunStatus.FAILURE)
+    assert pauses == [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
+    sensors.run(dg.DagsterRunStatus.SUCCESS)
+    assert streams_of(sensors.look()) == {"crm_contact"}
+
+
+def test_a_run_whose_process_was_killed_holds_up_nobody(sensors: Sensors) -> None:
+    """Dagster's launcher never looks: such a run would be in flight for ever."""
+    killed = sensors.run(dg.DagsterRunStatus.STARTED, **{PID_TAG: "1"})
+    sensors.drop("crm_contact", "one.csv")
+    assert streams_of(sensors.look()) == {"crm_contact"}
+    found = sensors.instance.get_run_by_id(killed)
+    assert found is not None
+    assert found.status is dg.DagsterRunStatus.FAILURE
+
+
+def test_a_run_whose_process_lives_is_left_alone(sensors: Sensors) -> None:
+    living = sensors.run(dg.DagsterRunStatus.STARTED)
+    run = sensors.instance.get_run_by_id(living)
+    assert run is not None
+    announce(sensors.instance, sensors.paths, run)
+    assert living[:8] in str(sensors.look())
+
+
+def test_a_schedule_looks_at_its_streams_and_at_more_when_files_wait(
+    schedules: Sensors,
+) -> None:
+    contacts = {"crm_account", "crm_contact", "crm_lead"}
+    request = schedules.schedule("streams_crm")
+    assert streams_of(request) == contacts
+    assert follows_in(request) == set()
+    schedules.drop("crm_lead", "one.csv")
+    schedules.drop("support_user", "two.ndjson")
+    request = schedules.schedule("streams_crm")
+    assert streams_of(request) == contacts | {"support_user"}
+    assert follows_in(request) == everything_else(schedules)
+    schedules.run(dg.DagsterRunStatus.STARTING)
+    assert isinstance(schedules.schedule("streams_crm"), dg.SkipReason)
+
 
 # ---------------------------------------------------------------- the web server
 
@@ -166,9 +374,9 @@ def web_server(root: Path, log: Path) -> Iterator[WebServer]:
         eventually(lambda: _serves(server, process), 180, "no web server")
         yield server
     finally:
-        os.killpg(process.pid, signal.SIGINT)
+        process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(30)
+            process.wait(60)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -284,6 +492,20 @@ QUIET_PEOPLE = """
 """
 
 
+# What a contact says that could keep it apart from somebody of the same address.
+CONTRADICTORY = [
+    "MiddleName",
+    "Salutation",
+    "Birthdate",
+    "Phone",
+    "MobilePhone",
+    "MailingStreet",
+    "MailingCity",
+    "MailingState",
+    "MailingPostalCode",
+]
+
+
 @dataclass
 class Quiet:
     """One of these people."""
@@ -327,7 +549,9 @@ class Prediction:
     """Per person what the profile says; empty: no such person."""
     kinds: dict[str, str] = field(default_factory=dict)
     links: dict[str, str | None] = field(default_factory=dict)
-    """Records whose link differs, and the person they lead to."""
+    """Records that lead to somebody else, and to whom."""
+    tiers: set[str] = field(default_factory=set)
+    """Records that stay, by other evidence than before."""
     redirects: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
 
     def expect(self, person: str, kind: str, **fields: Any) -> None:
@@ -374,7 +598,8 @@ class Choice:
         self._change(contact, Email="parted@wave.test.de")
         self.prediction.expect(one.person, "changed", record_count=1, source_count=1)
         self.prediction.expect(born, "created", record_count=1, first_name=None)
-        self.prediction.links |= {contact: one.person, subscriber: born}
+        self.prediction.links[subscriber] = born
+        self.prediction.tiers.add(contact)
 
     def merge_two(self) -> None:
         """A lone contact turns out to be somebody whom two other systems know."""
@@ -389,13 +614,14 @@ class Choice:
         )
         (contact,) = lone.records
         first, last = self._names(known.records[0])
-        blank = dict.fromkeys(
-            ("MiddleName", "Salutation", "Birthdate", "Phone", "MobilePhone")
-            + ("MailingStreet", "MailingCity", "MailingState", "MailingPostalCode"),
-            "",
+        self._change(
+            contact,
+            **dict.fromkeys(CONTRADICTORY, ""),
+            Email=known.address(),
+            FirstName=first,
+            LastName=last,
+            Title="Wave Merger",
         )
-        names = {"FirstName": first, "LastName": last, "Title": "Wave Merger"}
-        self._change(contact, Email=known.address(), **names, **blank)
         self.prediction.records[contact] |= {"first_name": first, "last_name": last}
         self.prediction.expect(
             known.person,
@@ -432,7 +658,8 @@ class Choice:
             title_name_record=contact,
             first_name_record=contact,
         )
-        self.prediction.links |= {contact: lone.person, customer: lone.person}
+        self.prediction.links[contact] = lone.person
+        self.prediction.tiers.add(customer)
 
     def insert_a_stranger(self) -> None:
         contact = self._insert(
@@ -713,27 +940,17 @@ def test_profiles_differ_as_predicted_and_all_others_in_no_byte(wave: Wave) -> N
 @slow
 def test_links_and_redirects_are_the_predicted_ones(wave: Wave) -> None:
     """An id that moved to somebody else would hand one person's history to another."""
-    table = "identity.unified_link_individual"
-    assert moved(wave.before, wave.after, table, "record") >= set(wave.prediction.links)
-    leads = {
-        record: person
-        for person, record in ask(
-            wave.root, f"select unified_individual_id, record from {table}"
-        )
-    }
-    led = {
-        record: person
-        for person, record, *_ in wave.before[table].rows
-        if leads.get(record) != person
-    }
-    came = leads.keys() - {row[1] for row in wave.before[table].rows}
-    assert {
-        record: leads.get(record) for record in led.keys() | came
-    } == wave.prediction.links
+    expected, table = wave.prediction, "identity.unified_link_individual"
+    found = moved(wave.before, wave.after, table, "record")
+    assert found == expected.links.keys() | expected.tiers
+    leads = {record: person for person, record, *_ in wave.after[table].rows}
+    led = {record: person for person, record, *_ in wave.before[table].rows}
+    assert {record: leads.get(record) for record in expected.links} == expected.links
+    assert all(leads[record] == led[record] for record in expected.tiers)
     assert differing(wave, {"identity.unified_link_account"}) == set()
     redirects = wave.after["identity.redirect"].rows
     new = redirects - wave.before["identity.redirect"].rows
-    assert {row[0]: (row[1], row[2]) for row in new} == wave.prediction.redirects
+    assert {row[0]: (row[1], row[2]) for row in new} == expected.redirects
     assert not wave.before["identity.redirect"].rows - redirects
     changes = ask(
         wave.root,
@@ -742,7 +959,7 @@ def test_links_and_redirects_are_the_predicted_ones(wave: Wave) -> None:
         where run = (select max(run) from ops.run)
         """,
     )
-    assert dict(changes) == wave.prediction.kinds
+    assert dict(changes) == expected.kinds
 
 
 @slow
@@ -769,16 +986,10 @@ def test_insights_and_segments_move_for_nobody_else(wave: Wave) -> None:
 
 @slow
 def test_published_profiles_are_replaced_for_nobody_else(wave: Wave) -> None:
-    before, after = wave.documents_before.items(), wave.documents_after.items()
-    expected = wave.prediction.profiles
-    assert {person for person, _ in before ^ after} == set(expected)
-    assert {person for person, fields in expected.items() if not fields} == {
-        person for person in expected if person not in wave.documents_after
-    } | {
-        p
-        for p, fields in expected.items()
-        if not fields and wave.prediction.kinds[p] == "changed"
-    }
+    before, after = wave.documents_before, wave.documents_after
+    differ = {person for person, _ in before.items() ^ after.items()}
+    assert differ == set(wave.prediction.profiles)
+    assert before.keys() - after.keys() == set(wave.prediction.redirects)
     for retired, (kind, live) in wave.prediction.redirects.items():
         found = find(Paths(wave.root), retired)
         assert (found is None) == (kind == "emptied")

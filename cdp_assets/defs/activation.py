@@ -110,13 +110,14 @@ def acknowledge_op(spec: ActivationSpec) -> Any:
     @dg.op(
         name=f"{spec.name}__acknowledge",
         description=acknowledge_op.__doc__,
-        out=dg.Out(dict),
+        # Nothing is handed on, so nothing is pickled and shown as the asset's path.
+        out=dg.Out(dg.Nothing),
     )
     def acknowledged(
         context: dg.OpExecutionContext,
         warehouse: WarehouseResource,
         delivered: dict[str, Any],
-    ) -> dict[str, Any]:
+    ) -> None:
         paths = warehouse.paths
         outbox = Outbox(paths.outbox)
         with warehouse.get_connection(f"receipts of {spec.name}") as connection:
@@ -133,7 +134,6 @@ def acknowledge_op(spec: ActivationSpec) -> Any:
                 **figures,
             }
         )
-        return delivered
 
     return acknowledged
 

@@ -53,8 +53,18 @@ LINKS = dg.AssetKey(["identity", "unified_link_individual"])
         for table, description in TABLES.items()
     ],
     check_specs=[
-        dg.AssetCheckSpec("gates_are_passed", asset=LINKS, blocking=True),
-        dg.AssetCheckSpec("every_record_is_linked_once", asset=LINKS, blocking=True),
+        dg.AssetCheckSpec(
+            "gates_are_passed",
+            asset=LINKS,
+            description="All limits of the ruleset are kept; else the run is held.",
+            blocking=True,
+        ),
+        dg.AssetCheckSpec(
+            "every_record_is_linked_once",
+            asset=LINKS,
+            description="No record is lost, or counted as two people.",
+            blocking=True,
+        ),
     ],
 )
 def identity_resolution(
@@ -88,8 +98,7 @@ def identity_resolution(
         check_name="gates_are_passed",
         asset_key=LINKS,
         passed=result.status == "promoted",
-        description="; ".join(str(failure) for failure in result.failures)
-        or "All limits of the ruleset are kept.",
+        description="; ".join(str(failure) for failure in result.failures) or None,
         metadata={
             f"{name}: {verdict.gate}": f"{verdict.value:g} (limit {verdict.limit:g})"
             for name, outcome in result.outcomes.items()
@@ -100,7 +109,6 @@ def identity_resolution(
         check_name="every_record_is_linked_once",
         asset_key=LINKS,
         passed=missing == repeated == 0,
-        description="No record is lost, or counted as two people.",
         metadata={"missing": missing, "repeated": repeated},
     )
     result.raise_if_held()

@@ -8,6 +8,7 @@ import dagster as dg
 import duckdb
 from dagster_duckdb import DuckDBResource
 
+from cdp_assets.defs.launch import announce
 from cdp_assets.paths import Paths
 from cdp_assets.runs import Run, join_run, parse_instant
 from cdp_assets.warehouse import Warehouse
@@ -21,6 +22,11 @@ class WarehouseResource(DuckDBResource):
     ``DuckDBResource`` opens every connection for writing and leaves it open when the
     body raises; both would block the next run, so opening is ours and the rest is its.
     """
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Every run uses the warehouse, so every run says here that it lives."""
+        if context.instance is not None and context.run is not None:
+            announce(context.instance, self.paths, context.run)
 
     @property
     def paths(self) -> Paths:

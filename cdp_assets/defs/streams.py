@@ -19,6 +19,18 @@ from cdp_assets.warehouse import utc_now
 
 SPECS = load_streams()
 GROUP = "streams"
+# What each check says, and whether what follows must not run where it fails.
+CHECKS = {
+    "rows_are_conserved": (
+        "Rows in = inserted + updated + deleted + unchanged + superseded + "
+        "quarantined.",
+        True,
+    ),
+    "nothing_is_quarantined": (
+        "`cdp quarantine list` shows the rows that wait.",
+        False,
+    ),
+}
 OWNER = "team:data-platform"
 
 
@@ -47,8 +59,8 @@ def stream_asset(spec: StreamSpec) -> dg.AssetsDefinition:
             fail_window=dt.timedelta(hours=spec.freshness_hours)
         ),
         check_specs=[
-            dg.AssetCheckSpec("rows_are_conserved", asset=key, blocking=True),
-            dg.AssetCheckSpec("nothing_is_quarantined", asset=key),
+            dg.AssetCheckSpec(name, asset=key, description=says, blocking=blocks)
+            for name, (says, blocks) in CHECKS.items()
         ],
     )
     def stream(
@@ -117,15 +129,12 @@ def _checks(
         dg.AssetCheckResult(
             check_name="rows_are_conserved",
             passed=answered == loaded.rows_in,
-            description="Rows in = inserted + updated + deleted + unchanged + "
-            "superseded + quarantined.",
             metadata={"rows_in": loaded.rows_in, "answered_for": answered},
         ),
         dg.AssetCheckResult(
             check_name="nothing_is_quarantined",
             passed=waiting == 0,
             severity=dg.AssetCheckSeverity.WARN,
-            description="`cdp quarantine list` shows the rows that wait.",
             metadata={"quarantined_rows": waiting},
         ),
     ]

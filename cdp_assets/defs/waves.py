@@ -1,76 +1,78 @@
-"""When runs happen: the landing sensor, and the schedules.
+"""The landing sensor: when files arrive, and when a wave has to be asked for again.
 
-A sensor or a schedule says when; what is left to do the assets work out from the
-warehouse. One run covers every stream that has waiting files and all that follows from
-them, and no second one is asked for while a run is in flight.
+The sensor says when; what is left to do the assets work out from the warehouse. One
+run covers every stream that has waiting files and all that follows from them, and no
+second one is asked for while a run is in flight.
 """
 
-import itertools
+import datetime as dt
+import hashlib
 import json
+import time
 from collections.abc import Sequence
 
 import dagster as dg
 
-from cdp_assets.defs.launch import IN_FLIGHT
+from cdp_assets.defs.jobs import COVERS, EVERYTHING
+from cdp_assets.defs.launch import living_runs
 from cdp_assets.defs.resources import WarehouseResource
 from cdp_assets.defs.streams import SPECS, stream_key
 from cdp_assets.paths import Paths
 from cdp_assets.streams import inbox, landing
-from cdp_assets.warehouse import Warehouse
+from cdp_assets.warehouse import Warehouse, WarehouseBusyError
 
-EVERYTHING = dg.define_asset_job(
-    "everything",
-    selection=dg.AssetSelection.all(),
-    description="Every asset in flow order: what `make run` runs.",
-)
-AFTER_IDENTITY = dg.AssetSelection.groups(
-    "insights", "segments", "activation", "publication", "monitoring"
-)
-HOURLY = dg.define_asset_job(
-    "insights_hourly",
-    selection=AFTER_IDENTITY,
-    description="Insights whose windows move with the hour, and what acts on them.",
-)
-DAILY = dg.define_asset_job(
-    "insights_daily",
-    selection=dg.AssetSelection.groups("unified") | AFTER_IDENTITY,
-    description="Every profile and insight anew as of this day.",
-)
-NIGHTLY = dg.define_asset_job(
-    "nightly_resolution",
-    selection=dg.AssetSelection.groups("harmonisation", "identity", "unified")
-    | AFTER_IDENTITY,
-    description="The canonical model, all people and all that follows, in full.",
-)
+# What made a wave fail may be over at once, or may need somebody: asked for again
+# first immediately, then after one minute, two, four, … and at last every hour.
+FIRST_PAUSE, LONGEST_PAUSE = 60, 3600
 
 
-def waiting_streams(opener: Warehouse) -> list[str]:
-    """The streams with landed files that no load has seen, ours aside."""
+def waiting_streams(paths: Paths) -> list[str]:
+    """The streams with landed files that no load has seen, ours aside.
+
+    Raises:
+        WarehouseBusyError: Somebody writes without being a run; look again later.
+    """
     specs = [spec for spec in SPECS.values() if not spec.is_system]
-    if not opener.paths.warehouse.exists():
-        return [spec.name for spec in specs if landing.landed(opener.paths, spec.name)]
-    with opener.reading("looking for waiting files") as connection:
-        return [
-            spec.name
-            for spec in specs
-            if landing.waiting(connection, opener.paths, spec)
-        ]
+    if not paths.warehouse.exists():
+        return [spec.name for spec in specs if landing.landed(paths, spec.name)]
+    # A look that takes longer than a minute would be cut off as an error.
+    with Warehouse(paths, wait_seconds=5).reading("waiting files") as connection:
+        return [spec.name for spec in specs if landing.waiting(connection, paths, spec)]
 
 
-def landed_state(paths: Paths) -> dict[str, list[object]]:
-    """Per stream how many files landed, and the last one: cheap to compare."""
-    state: dict[str, list[object]] = {}
+def landed_state(paths: Paths) -> str:
+    """A digest of what has landed: while it stays the same, nothing new can wait."""
+    digest = hashlib.sha256()
     for name in SPECS:
         files = landing.landed(paths, name)
-        if files:
-            state[name] = [len(files), files[-1].name]
-    return state
+        last = files[-1].name if files else ""
+        digest.update(f"{name} {len(files)} {last}\n".encode())
+    return digest.hexdigest()[:16]
 
 
-def run_in_flight(instance: dg.DagsterInstance) -> str | None:
-    """The id of a run that has not ended, if there is one."""
-    runs = instance.get_run_records(dg.RunsFilter(statuses=IN_FLIGHT), limit=1)
-    return runs[0].dagster_run.run_id if runs else None
+def in_flight(instance: dg.DagsterInstance, paths: Paths) -> str | None:
+    """Why to ask for nothing now, if a run has not ended."""
+    runs = living_runs(instance, paths)
+    return f"run {runs[0].run_id[:8]} is in flight" if runs else None
+
+
+def failed_waves(instance: dg.DagsterInstance) -> list[dg.RunRecord]:
+    """The runs over everything that failed since the last that succeeded."""
+    records = instance.get_run_records(dg.RunsFilter(tags=COVERS), limit=10)
+    failed = []
+    for record in records:
+        if record.dagster_run.status is dg.DagsterRunStatus.SUCCESS:
+            break
+        failed.append(record)
+    return failed
+
+
+def pause_until(failed: Sequence[dg.RunRecord]) -> float:
+    """When to ask again after these failures, in seconds since 1970."""
+    if len(failed) < 2:
+        return 0.0
+    pause = min(FIRST_PAUSE * 2.0 ** (len(failed) - 2), LONGEST_PAUSE)
+    return (failed[0].end_time or failed[0].update_timestamp.timestamp()) + pause
 
 
 def wave(streams: Sequence[str], every_key: Sequence[dg.AssetKey]) -> dg.RunRequest:
@@ -80,8 +82,17 @@ def wave(streams: Sequence[str], every_key: Sequence[dg.AssetKey]) -> dg.RunRequ
     return dg.RunRequest(
         job_name=EVERYTHING.name,
         asset_selection=[*chosen, *others],
-        tags={"cdp/wave": ",".join(streams)[:200]},
+        tags={**COVERS, "cdp/wave": ",".join(streams)[:200] or "what the last left"},
     )
+
+
+def every_key(
+    context: dg.SensorEvaluationContext | dg.ScheduleEvaluationContext,
+) -> list[dg.AssetKey]:
+    """Every asset that a run can make."""
+    repository = context.repository_def
+    assert repository is not None  # noqa: S101 - a daemon always has one
+    return sorted(repository.asset_graph.materializable_asset_keys)
 
 
 @dg.sensor(
@@ -89,99 +100,55 @@ def wave(streams: Sequence[str], every_key: Sequence[dg.AssetKey]) -> dg.RunRequ
     minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Adopts what was dropped in the inbox, and asks for one run over every "
-    "stream that has waiting files and all that follows from them.",
+    "stream that has waiting files and all that follows from them; after a run that "
+    "failed, again.",
 )
 def landing_sensor(
     context: dg.SensorEvaluationContext, warehouse: WarehouseResource
 ) -> dg.SensorResult | dg.SkipReason:
     """Ask for a wave when files wait, and for no second one while one is in flight."""
-    running = run_in_flight(context.instance)
+    paths = warehouse.paths
+    running = in_flight(context.instance, paths)
     if running:
-        return dg.SkipReason(f"run {running[:8]} is in flight; its successor takes all")
+        return dg.SkipReason(f"{running}; its successor takes all")
     cursor = json.loads(context.cursor or "{}")
     earlier = {name: tuple(state) for name, state in cursor.get("unsettled", [])}
-    look = inbox.adopt(warehouse.paths, SPECS, earlier=earlier)
+    look = inbox.adopt(paths, SPECS, earlier=earlier)
     unsettled = [[name, list(state)] for name, state in look.unsettled.items()]
-    landed = landed_state(warehouse.paths)
-    waiting = (
-        [] if landed == cursor.get("landed") else waiting_streams(warehouse.opener())
-    )
-    now = json.dumps({"unsettled": unsettled, "landed": landed})
-    if not waiting:
-        context.update_cursor(now)
-        refused = "; ".join(f"{name}: {why}" for name, why in look.refused.items())
+    landed, failed = landed_state(paths), failed_waves(context.instance)
+    # Until a wave has succeeded the cursor keeps what was landed before it, so that
+    # the next look asks the ledger again: a run that failed left its files waiting,
+    # or loaded them without what follows.
+    seen = cursor.get("landed")
+    context.update_cursor(json.dumps({"unsettled": unsettled, "landed": seen}))
+    if landed == seen and not failed:
+        return dg.SkipReason(_nothing_new(look))
+    later = pause_until(failed)
+    if time.time() < later:
+        at = dt.datetime.fromtimestamp(later, dt.UTC)
         return dg.SkipReason(
-            f"no new files; refused in the inbox: {refused}"[:500]
-            if refused
-            else "no new files"
+            f"the last {len(failed)} runs failed; asks again at {at:%H:%M:%S} UTC"
         )
-    # The cursor keeps what was landed before, so that the next look, after this run,
-    # asks the ledger again: a run that failed left its files waiting.
-    keep = json.dumps({"unsettled": unsettled, "landed": cursor.get("landed")})
-    keys = _every_key(context)
-    return dg.SensorResult(run_requests=[wave(waiting, keys)], cursor=keep)
+    try:
+        waiting = waiting_streams(paths)
+    except WarehouseBusyError as busy:
+        return dg.SkipReason(str(busy))
+    if waiting or failed:
+        return dg.SensorResult(run_requests=[wave(waiting, every_key(context))])
+    context.update_cursor(json.dumps({"unsettled": unsettled, "landed": landed}))
+    return dg.SkipReason(_nothing_new(look))
 
 
-def _every_key(
-    context: dg.SensorEvaluationContext | dg.ScheduleEvaluationContext,
-) -> list[dg.AssetKey]:
-    repository = context.repository_def
-    assert repository is not None  # noqa: S101 - a daemon always has one
-    return sorted(repository.asset_graph.materializable_asset_keys)
-
-
-def stream_schedule(cron: str, names: Sequence[str]) -> dg.ScheduleDefinition:
-    """Look at these streams at their own times, sensor or no sensor."""
-
-    @dg.schedule(
-        name=f"streams_{'_'.join(sorted({SPECS[n].source_system for n in names}))}",
-        cron_schedule=cron,
-        job=EVERYTHING,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Materialises {', '.join(names)}; when files wait, also all that "
-        "follows from them.",
+def _nothing_new(look: inbox.Adoption) -> str:
+    refused = "; ".join(f"{name}: {why}" for name, why in look.refused.items())
+    return (
+        f"no new files; refused in the inbox: {refused}"[:500]
+        if refused
+        else ("no new files")
     )
-    def look(
-        context: dg.ScheduleEvaluationContext, warehouse: WarehouseResource
-    ) -> dg.RunRequest | dg.SkipReason:
-        running = run_in_flight(context.instance)
-        if running:
-            return dg.SkipReason(f"run {running[:8]} is in flight")
-        inbox.adopt(warehouse.paths, SPECS)
-        if set(waiting_streams(warehouse.opener())) & set(names):
-            return wave(names, _every_key(context))
-        return wave(names, [])
-
-    return look
-
-
-def stream_schedules() -> list[dg.ScheduleDefinition]:
-    """One schedule per time of day and source system that streams name."""
-    order = sorted(SPECS.values(), key=lambda spec: (spec.source_system, spec.schedule))
-    grouped = itertools.groupby(order, lambda s: (s.source_system, s.schedule))
-    return [
-        stream_schedule(cron, [spec.name for spec in group])
-        for (_, cron), group in grouped
-    ]
 
 
 @dg.definitions
 def wave_definitions() -> dg.Definitions:
-    """The sensor, the schedules and their jobs."""
-    running = dg.DefaultScheduleStatus.RUNNING
-    return dg.Definitions(
-        sensors=[landing_sensor],
-        jobs=[EVERYTHING, HOURLY, DAILY, NIGHTLY],
-        schedules=[
-            *stream_schedules(),
-            dg.ScheduleDefinition(
-                job=HOURLY, cron_schedule="5 * * * *", default_status=running
-            ),
-            dg.ScheduleDefinition(
-                job=DAILY, cron_schedule="10 0 * * *", default_status=running
-            ),
-            dg.ScheduleDefinition(
-                job=NIGHTLY, cron_schedule="30 1 * * *", default_status=running
-            ),
-        ],
-    )
+    """The sensor."""
+    return dg.Definitions(sensors=[landing_sensor])

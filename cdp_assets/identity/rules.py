@@ -26,6 +26,7 @@ CannotLink = Literal[
     "birth_dates_conflict",
     "first_names_conflict",
     "suffixes_conflict",
+    "suffix_on_one_side",
 ]
 
 

@@ -52,10 +52,22 @@ _SUFFIXES = """
     and not (l.name_suffix in ('jr', 'ii') and r.name_suffix in ('jr', 'ii'))
 """
 
+# A suffix says that the family has two of the name. Of a record without one, only what
+# the two do not share can tell whose it is; a home they do.
+_SUFFIX_ON_ONE_SIDE = """
+    (l.name_suffix is null) <> (r.name_suffix is null)
+    and not list_has_any(l.emails, r.emails)
+    and not list_has_any(l.phones, r.phones)
+    and not list_has_any(l.identifiers, r.identifiers)
+    and not coalesce(l.birth_date = r.birth_date, false)
+    and not coalesce(l.birth_year = r.birth_year, false)
+"""
+
 FACTS: dict[CannotLink, str] = {
     "birth_dates_conflict": _BIRTH_DATES,
     "first_names_conflict": _FIRST_NAMES,
     "suffixes_conflict": _SUFFIXES,
+    "suffix_on_one_side": _SUFFIX_ON_ONE_SIDE,
 }
 
 

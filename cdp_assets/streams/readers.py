@@ -5,7 +5,8 @@ one, so that a damaged one is found, refused and blocks nobody.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +46,16 @@ class Reading:
     """The line of a file's first row, where not 1."""
     notes: Counter[str] = field(default_factory=Counter)
     """Remarks, with the number of files each is true of."""
+
+    @contextmanager
+    def refusing(self, number: int) -> Iterator[None]:
+        """Refuse the file if reading it fails, and go on with the others."""
+        try:
+            yield
+        except UnreadableError as error:
+            self.refused[number] = str(error)
+        except FileNotFoundError:
+            self.refused[number] = "it went away while it was read"
 
 
 def format_of(spec: StreamSpec, file: str) -> str:
@@ -96,13 +107,9 @@ def _read_csv(
     delimiter = spec.connection.delimiter
     groups: dict[Header, dict[int, Scan]] = defaultdict(dict)
     for number, scan in scans.items():
-        try:
+        with reading.refusing(number):
             header = header_of(scan, delimiter)
-            notes = match_columns(spec, header.names).notes()
-        except UnreadableError as error:
-            reading.refused[number] = str(error)
-        else:
-            reading.notes.update(notes)
+            reading.notes.update(match_columns(spec, header.names).notes())
             groups[header][number] = scan
     for header, group in groups.items():
         damaged: list[int] = []
@@ -121,7 +128,8 @@ def _read_csv(
         reading.first_lines |= dict.fromkeys(group, header.lines + 1)
         for number in damaged:
             scan = group[number]
-            stage_carefully(connection, spec, delimiter, header, number, scan)
+            with reading.refusing(number):
+                stage_carefully(connection, spec, delimiter, header, number, scan)
 
 
 def _read_json(
@@ -133,13 +141,14 @@ def _read_json(
     reading: Reading,
 ) -> None:
     files: dict[int, Path] = {}
-    for number, scan in documents.items():
-        try:
-            files[number] = split_records(scan, spec, work)
-        except UnreadableError as error:
-            reading.refused[number] = str(error)
-    files |= {number: plain_lines(scan, work) for number, scan in lines.items()}
     scans = documents | lines
+    for number, scan in scans.items():
+        with reading.refusing(number):
+            files[number] = (
+                plain_lines(scan, work)
+                if number in lines
+                else split_records(scan, spec, work)
+            )
 
     def read(some: dict[int, Scan]) -> None:
         ignored = stage_lines(
@@ -155,10 +164,8 @@ def _read_json(
     _together(read, {number: scans[number] for number in files}, refuse)
     for number, scan in lines.items():
         if number not in reading.refused:
-            try:
+            with reading.refusing(number):
                 check_lines(connection, number, scan.lines)
-            except UnreadableError as error:
-                reading.refused[number] = str(error)
 
 
 def _read_parquet(
@@ -169,13 +176,9 @@ def _read_parquet(
 ) -> None:
     groups: dict[Schema, dict[int, Scan]] = defaultdict(dict)
     for number, scan in scans.items():
-        try:
+        with reading.refusing(number):
             schema = schema_of(connection, scan)
-            notes = match_columns(spec, schema.names).notes()
-        except UnreadableError as error:
-            reading.refused[number] = str(error)
-        else:
-            reading.notes.update(notes)
+            reading.notes.update(match_columns(spec, schema.names).notes())
             groups[schema][number] = scan
 
     def refuse(number: int, error: Exception) -> None:

@@ -27,10 +27,7 @@ _STAGE = """
     )
 """
 
-_TEMPORARY = (
-    *("verdict", "place", "staged_file", "stage", "replaying"),
-    *("csv_reject", "csv_reject_scan"),
-)
+_TEMPORARY = ("verdict", "place", "staged_file", "stage", "replaying")
 
 
 @dataclass(frozen=True)

@@ -77,13 +77,14 @@ def main(sample: str, folder: str) -> None:
         connection.execute("set variable as_of = ?::timestamp", [as_of(sample)])
         for table, sql in statements().items():
             timed(table, lambda query=sql: connection.execute(query))
-    seconds = sum(parts.values())
+    seconds, peak = sum(parts.values()), peak_megabytes()
     print(
         json.dumps(
             {
                 "seconds": round(seconds, 2),
                 "cpu_seconds": round(time.process_time() - spent, 2),
-                "peak_mb": peak_megabytes(),
+                "peak_mb": peak,
+                "different": different(paths),
                 "parts": parts,
             }
         )
@@ -222,13 +223,12 @@ def fetch_links(connection: duckdb.DuckDBPyConnection, paths: Paths) -> None:
     connection.execute("detach graph")
 
 
-def different(root: Path) -> list[str]:
+def different(paths: Paths) -> list[str]:
     """The tables whose digests the graph and the floor do not share."""
-    paths = Paths(root)
     found = []
     with (
         duckdb.connect(str(paths.warehouse), read_only=True) as graph,
-        duckdb.connect(str(root / "floor.duckdb"), read_only=True) as script,
+        duckdb.connect(str(paths.root / "floor.duckdb"), read_only=True) as script,
     ):
         for table in TABLES:
             if digest(graph, table, NOT_COMPARED) != digest(

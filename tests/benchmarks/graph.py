@@ -61,7 +61,6 @@ def measure(home: Path, records: int) -> Figures:
         print(f"{records:,} records: {stage} …", file=sys.stderr, flush=True)
         figures["stages"][stage] = run("tests.benchmarks.stages", stage, paths.root)
     figures["floor"] = run("tests.benchmarks.floor", paths.samples, paths.root)
-    figures["different"] = floor.different(paths.root)
     return figures
 
 
@@ -140,13 +139,17 @@ def table(figures: Figures) -> list[str]:
         f"{ours / script['seconds']:>8.1f}"
     )
     lines.append(
-        f"The whole graph takes {total / script['seconds']:.1f} times the floor, which "
-        f"does none of identity, delivery, tests and publication; the floor's peak is "
-        f"{script['peak_mb']:,} MB."
+        f"The whole graph takes {total / script['seconds']:.1f} times the floor's "
+        f"seconds and {cpu / script['cpu_seconds']:.1f} times its CPU; the floor does "
+        "none of identity, delivery, tests and publication. "
+        f"Its peak is {script['peak_mb']:,} MB."
     )
+    for name, stage in stages.items():
+        if stage.get("failed"):
+            lines.append(f"{name}: {', '.join(stage['failed'])} FAILED")
     lines.append(
         f"Digests: {', '.join(figures['different'])} DIFFER"
-        if figures["different"]
+        if script["different"]
         else f"Digests: all {len(floor.TABLES)} tables are the same."
     )
     return lines

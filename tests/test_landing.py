@@ -85,14 +85,25 @@ def test_waiting_names_what_the_ledger_has_not(loading, thing):
     assert waiting(loading.connection, loading.paths, spec) == [second]
 
 
-def test_a_file_put_into_landing_by_hand_is_loaded_once(loading, thing):
-    spec = thing("csv")
+@pytest.mark.parametrize("format_", ["csv", "ndjson", "parquet"])
+def test_a_file_put_into_landing_by_hand_is_loaded_once(loading, thing, format_):
+    """DuckDB takes "a [1].csv" for a pattern, which the other file's name matches."""
     folder = loading.paths.landing / "thing"
     folder.mkdir(parents=True)
-    (folder / "by hand [1].csv").write_bytes(b"id,at\n1,2026-01-01\n")
+    for key, name in {"1": "a [1]", "2": "a 1"}.items():
+        loading.connection.execute(
+            f"copy (select ? as id, '2026-01-01' as at) to '{folder}/x' "
+            f"(format {format_.replace('nd', '')})",
+            [key],
+        )
+        (folder / "x").rename(folder / f"{name}.{format_}")
 
-    assert loading.load(spec).inserted == 1
-    assert waiting(loading.connection, loading.paths, spec) == []
+    assert loading.load(thing(format_)).inserted == 2
+    assert loading.rows("select id, _file from dlo.thing order by id") == [
+        ("1", f"a [1].{format_}"),
+        ("2", f"a 1.{format_}"),
+    ]
+    assert waiting(loading.connection, loading.paths, thing(format_)) == []
 
 
 def test_a_file_left_alone_is_adopted(paths, thing):

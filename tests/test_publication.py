@@ -448,7 +448,18 @@ def test_addresses_are_looked_up_in_the_form_that_dbt_compares_them_in(
 
 
 @pytest.mark.parametrize(
-    "key", ["", "nobody@work.example", "+49 30 999", "5678", "u_zzz", "%", "+", "@"]
+    "key",
+    [
+        "",
+        "nobody@work.example",
+        "+49 30 999",
+        "5678",
+        "12345678",
+        "u_zzz",
+        "%",
+        "+",
+        "@",
+    ],
 )
 def test_a_key_of_nobody_finds_nobody(
     built: duckdb.DuckDBPyConnection, paths: Paths, key: str

@@ -7,6 +7,7 @@ import datetime as dt
 import json
 from decimal import Decimal
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -526,6 +527,23 @@ def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_load(
     assert loading.rows("select file_no, f_name from stage where kind = 0") == [
         (1, "Ada")
     ]
+
+
+@pytest.mark.parametrize("format_", ["csv", "ndjson", "parquet"])
+def test_a_fault_of_ours_is_not_called_a_damaged_file(
+    loading, thing, format_, tmp_path
+):
+    """All files of a stream would be recorded as unreadable, and none loaded again."""
+    content = {"csv": GOOD, "ndjson": b'{"id": "1"}'}.get(
+        format_, parquet(id=["1"], at=[AT])
+    )
+    path = land(loading.paths, "thing", f"a.{format_}", content)
+    found = scan(path, None if format_ == "parquet" else "utf-8", tmp_path)
+
+    loading.connection.execute("create temp table stage (file_no integer)")
+
+    with pytest.raises(duckdb.BinderException, match="stage"):
+        read_files(loading.connection, thing(format_), {0: found}, tmp_path)
 
 
 def test_a_load_of_vanished_files_only_writes_nothing(loading, thing):

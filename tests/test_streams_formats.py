@@ -80,6 +80,15 @@ def test_a_record_path_may_be_nested_and_the_list_empty(loading, thing):
     assert loading.rows("select id from dlo.thing") == [("1",)]
 
 
+def test_a_list_of_the_same_name_beside_the_record_path_is_not_taken(loading, thing):
+    spec = thing("json", connection={"record_path": "data.things"})
+    beside = {"things": [{"id": "wrong", "at": AT}]}
+
+    result = loading.load(spec, json.dumps({"data": {"x": 1}, "old": beside}).encode())
+
+    assert (result.rows_in, result.unreadable_files) == (0, 1)
+
+
 def test_the_line_of_a_record_in_a_document_is_its_place(loading, thing):
     records = [{"id": str(place), "at": AT} for place in range(1, 4)]
 

@@ -181,47 +181,53 @@ def _quality(connection: duckdb.DuckDBPyConnection, grouped: str) -> Quality:
 
 
 def _traps(connection: duckdb.DuckDBPyConnection) -> dict[str, Quality]:
-    """Per trap, over pairs with at least one trapped record; B-cubed over those."""
-    touching = "sum(n * (n - 1) - (n - t) * (n - t - 1))"
+    """Per trap, over pairs with at least one trapped record; B-cubed over those.
+
+    Of a group of n records, t of them trapped, n (n - 1) - (n - t)(n - t - 1) ordered
+    pairs touch one; groups without any touch none and are never looked at.
+    """
+    touching = "sum(size.n * (size.n - 1) - (size.n - t) * (size.n - t - 1))"
     rows = connection.execute(
         f"""
-        with marked as (
-            select trap.trap, people.*, here.record is not null as trapped
-            from truth_people as people
-            cross join (select distinct trap from trap_record) as trap
-            left join trap_record as here
-                on people.record = here.record and trap.trap = here.trap
+        with trapped as (
+            select trap, person, entity, count(*) as t
+            from trap_record inner join truth_people using (record) group by all
         ),
-        overlap as (
-            select trap, person, entity, count(*) as n, count_if(trapped) as t
-            from marked group by all
+        cell as (
+            select person, entity, count(*) as n from truth_people group by all
         ),
-        person as (
-            select trap, person, sum(n) as n, sum(t) as t from overlap group by all
-        ),
-        entity as (
-            select trap, entity, sum(n) as n, sum(t) as t from overlap group by all
-        ),
-        pairs as (
-            select trap, {touching} as together from overlap group by trap
-        ),
-        asserted as (select trap, {touching} as pairs from person group by trap),
-        actual as (select trap, {touching} as pairs from entity group by trap),
-        b_cubed as (
+        person as (select person, sum(n) as n from cell group by all),
+        entity as (select entity, sum(n) as n from cell group by all),
+        together as (
             select
-                o.trap,
-                sum(o.t * o.n / person.n) / sum(o.t) as precision,
-                sum(o.t * o.n / entity.n) / sum(o.t) as recall
-            from overlap as o
-            inner join person using (trap, person)
-            inner join entity using (trap, entity)
-            group by o.trap
+                trap,
+                {touching} as pairs,
+                sum(t * size.n / person.n) / sum(t) as precision,
+                sum(t * size.n / entity.n) / sum(t) as recall
+            from trapped
+            inner join cell as size using (person, entity)
+            inner join person using (person)
+            inner join entity using (entity)
+            group by trap
+        ),
+        asserted as (
+            select trap, {touching} as pairs
+            from (select trap, person, sum(t) as t from trapped group by all)
+            inner join person as size using (person)
+            group by trap
+        ),
+        actual as (
+            select trap, {touching} as pairs
+            from (select trap, entity, sum(t) as t from trapped group by all)
+            inner join entity as size using (entity)
+            group by trap
         )
-        select trap, together, asserted.pairs, actual.pairs, precision, recall
-        from pairs
+        select
+            trap, together.pairs, asserted.pairs, actual.pairs,
+            together.precision, together.recall
+        from together
         inner join asserted using (trap)
         inner join actual using (trap)
-        inner join b_cubed using (trap)
         order by trap
         """
     ).fetchall()

@@ -90,9 +90,11 @@ def _ids(store: sqlite3.Connection, key: str) -> list[str]:
         row[0]
         for row in store.execute(
             "select distinct unified_individual_id from lookup "
-            # The colon is the character after nine.
-            "where key_kind = 'phone_reversed' and key >= ? and key < ? order by 1",
-            (backwards, backwards + ":"),
+            # The colon is the character after nine. A country code has up to three
+            # digits; what is missing more than that is another number.
+            "where key_kind = 'phone_reversed' and key >= ?1 and key < ?1 || ':' "
+            "and length(key) <= length(?1) + 3 order by 1",
+            (backwards,),
         )
     ]
 

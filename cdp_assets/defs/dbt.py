@@ -26,7 +26,7 @@ from dagster_dbt import (
 from cdp_assets.activation.spec import load_activations
 from cdp_assets.declarations import quoted
 from cdp_assets.defs.resources import WarehouseResource
-from cdp_assets.paths import DBT_PROJECT
+from cdp_assets.paths import DBT_PROJECT, Paths
 
 # Identity stands between the first and the second, activation before the third.
 PARTS = {
@@ -49,9 +49,16 @@ def current_manifest(project: DbtProject) -> Path:
     with (target / ".parse.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not manifest.exists() or _newest(DBT_PROJECT) > manifest.stat().st_mtime:
+            # Parsed for another warehouse, dbt would parse anew at each call: 4 s.
+            name_warehouse(Paths.from_environment())
             RESOURCE.cli(["parse", "--quiet"], target_path=target).wait()
             os.utime(manifest)
     return manifest
+
+
+def name_warehouse(paths: Paths) -> None:
+    """Tell dbt, a child process, which file its profile means."""
+    os.environ["CDP_WAREHOUSE"] = str(paths.warehouse)
 
 
 def _newest(folder: Path) -> float:
@@ -99,8 +106,8 @@ def _build(
     """Run ``dbt build`` for what was selected, at this run's instant."""
     with warehouse.get_connection("starting dbt") as connection:
         run = warehouse.run(connection, context.run)
-    # dbt is a child process: the file is named in its profile, the instant in as_of().
-    os.environ["CDP_WAREHOUSE"] = str(warehouse.paths.warehouse)
+    name_warehouse(warehouse.paths)
+    # Read by the macro as_of().
     os.environ["CDP_AS_OF"] = run.as_of.isoformat(sep=" ")
     events: list[Any] = []
     failure: Exception | None = None

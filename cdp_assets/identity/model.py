@@ -13,9 +13,9 @@ from typing import Any
 
 from cdp_assets.identity.rules import RULESET
 
-# Comparisons, strongest level first. Every condition is symmetric, or the result would
-# depend on which record is on the left. Edit distances cost five times a Jaro-Winkler,
-# which therefore goes first and spares most of them.
+# Comparisons; of each the first level that holds counts. Every condition is symmetric,
+# or the result would depend on which record is on the left. Edit distances cost five
+# times a Jaro-Winkler, which therefore goes first and spares most of them.
 _SWAPPED = "first_name_l = last_name_r and last_name_l = first_name_r"
 # Two names that many people bear are two names, however alike: Lena and Lea, Peter and
 # Petra. A typo makes a name that hardly anybody bears.
@@ -41,18 +41,19 @@ _SAME_PLACE = (
 COMPARISONS: dict[str, list[tuple[str, str]]] = {
     "first_name": [
         ("missing", "first_name_l is null or first_name_r is null"),
-        ("same", "first_name_l = first_name_r"),
-        (
-            "nickname or one of several",
-            "list_has_any(first_name_forms_l, first_name_forms_r)",
-        ),
-        ("first and last swapped", _SWAPPED),
+        # Before "same", or two people of the same initial would bear the same name.
         (
             "initial",
             "least(length(first_name_l), length(first_name_r)) = 1 "
             "and (first_name_l[1] = first_name_r[1] "
             "or first_name_canonical_l[1] = first_name_canonical_r[1])",
         ),
+        ("same", "first_name_l = first_name_r"),
+        (
+            "nickname or one of several",
+            "list_has_any(first_name_forms_l, first_name_forms_r)",
+        ),
+        ("first and last swapped", _SWAPPED),
         ("another spelling", "first_name_sound_l = first_name_sound_r"),
         ("short form", _SHORT_FORM),
         ("one typo", f"{FIRST_NAME_SIMILARITY} >= 0.9 and not {_BOTH_KNOWN}"),

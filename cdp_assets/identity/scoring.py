@@ -142,12 +142,20 @@ def _level_of(column: str, weights: dict[int, float]) -> str:
 def open_scorer(
     warehouse: duckdb.DuckDBPyConnection, model: MatchModel
 ) -> Iterator[Scorer]:
-    """Open a private database with the warehouse's own limits, and close it."""
-    limits = {
-        name: warehouse.execute("select current_setting(?)", [name]).fetchall()[0][0]
-        for name in ("threads", "memory_limit", "temp_directory")
-    }
+    """Open a private database, and close it.
+
+    It may take half of what the warehouse may: DuckDB grants each database four fifths
+    of the machine, and two of them would meet above its size.
+    """
+    threads, memory, folder = warehouse.execute(
+        """
+        select current_setting('threads'), current_setting('memory_limit'),
+            current_setting('temp_directory')
+        """
+    ).fetchall()[0]
+    number, unit = memory.split()
     with contextlib.closing(duckdb.connect()) as private:
-        for name, value in limits.items():
-            private.execute(f"set {name} = ?", [value])
+        private.execute("set threads = ?", [threads])
+        private.execute("set memory_limit = ?", [f"{float(number) / 2:.2f} {unit}"])
+        private.execute("set temp_directory = ?", [folder])
         yield Scorer(warehouse, private, model)

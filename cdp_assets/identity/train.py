@@ -1,11 +1,15 @@
 """Training the match model: by hand, on a sample, never by a run.
 
-    python -m cdp_assets.identity.train WAREHOUSE --out match_model.json
+    export CDP_DATA=training
+    cdp sample --people 60000 --seed 4242
+    cdp run --samples
+    python -m cdp_assets.identity.train training/warehouse.duckdb
 
-WAREHOUSE holds the canonical model of 50,000 people or more; fewer give nonsense. No
-labels are needed. How often attributes agree by chance (u) is counted on random pairs;
-how often within one person (m) is estimated by expectation maximisation among pairs
-that agree on one attribute, which takes no part in that pass.
+made the model shipped. A warehouse of your own serves as well, with 50,000 people or
+more in its canonical model; fewer give nonsense. No labels are needed: how often
+attributes agree by chance (u) is counted on random pairs, how often within one person
+(m) is estimated by expectation maximisation among pairs that agree on one attribute,
+which takes no part in that pass.
 """
 
 import argparse
@@ -111,12 +115,17 @@ def _estimate(records: pa.Table) -> dict[str, Any]:
     ):
         training.estimate_parameters_using_expectation_maximisation(agreed)
     settings: dict[str, Any] = linker.misc.save_model_to_json()
+    # A random name of the training, which would make every training another version.
+    del settings["linker_uid"]
     for comparison in settings["comparisons"]:
         for level in comparison["comparison_levels"]:
             if not level.get("is_null_level"):
                 # Never seen among so many pairs: rarer than once, not impossible.
                 level.setdefault("u_probability", 0.5 / _RANDOM_PAIRS)
                 level.setdefault("m_probability", _LEAST_M)
+                for name in ("m_probability", "u_probability"):
+                    # Sums of floats differ in the last digits from run to run.
+                    level[name] = float(f"{level[name]:.9g}")
     return settings
 
 

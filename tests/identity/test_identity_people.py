@@ -95,6 +95,53 @@ def test_senior_and_junior_stay_two(scene: Any) -> None:
     assert len(scene.people()) == 4
 
 
+def test_a_record_without_the_suffix_is_left_to_neither_by_name_and_home(
+    scene: Any,
+) -> None:
+    """A suffix says there are two; which one ordered is anybody's guess."""
+    scene.person(
+        "crm_contact:1", "John", "Smith", suffix="Sr.", email="j@a.org", **HOME
+    )
+    scene.person("shop_customer:1", "John", "Smith", **HOME)
+    scene.person("shop_customer:2", "John", "Smith", email="j@a.org", **HOME)
+    scene.resolve()
+    assert together(scene, "crm_contact:1", "shop_customer:2")
+    assert scene.rows(
+        "select count(*) from identity.evidence where rule = 'suffix_on_one_side'"
+    ) == [(1,)]
+
+
+def test_a_household_is_no_person(scene: Any) -> None:
+    """Last name, street and landline agree for everybody who lives there."""
+    scene.person("crm_contact:1", "Grace", "Hopper", **HOME)
+    scene.person("erp_kna1:1", None, "Hopper", **HOME)
+    scene.resolve()
+    assert len(scene.people()) == 2
+    assert ("veto", "nothing_personal") in scene.rows(
+        "select kind, rule from identity.evidence"
+    )
+
+
+def test_a_year_in_the_mailbox_tells_father_from_son(scene: Any) -> None:
+    """Where neither suffix nor birthday is known, the mailbox may say it."""
+    scene.person("crm_contact:1", "John", "Quimby", born="1954-05-21", email="j@a.org")
+    scene.person("shop_customer:1", "John", "Quimby", email="john.quimby86@b.org")
+    scene.person("shop_customer:2", "John", "Quimby", email="john.quimby54@c.org")
+    scene.resolve()
+    assert together(scene, "crm_contact:1", "shop_customer:2")
+    assert not together(scene, "crm_contact:1", "shop_customer:1")
+
+
+def test_a_customer_number_typed_into_the_crm_links(scene: Any) -> None:
+    """The same number, issuer and kind; nothing else has to agree."""
+    scene.person("crm_contact:1", "Ada", "Byron", number="100007")
+    scene.person("erp_kna1:1", "A", "Lovelace", number="100007")
+    scene.person("erp_kna1:2", "A", "Lovelace", number="100008")
+    scene.resolve()
+    assert together(scene, "crm_contact:1", "erp_kna1:1")
+    assert not together(scene, "erp_kna1:1", "erp_kna1:2")
+
+
 @pytest.mark.parametrize("born", ["1971-04-03", "1971-03-05", "1972-03-04"])
 def test_a_slip_in_the_birthday_does_not_part_a_person(scene: Any, born: str) -> None:
     """Day and month swapped, one day off, one year off."""
@@ -108,8 +155,13 @@ def test_names_in_the_other_order_are_the_same_name(scene: Any) -> None:
     """Zendesk has one name field; some agents write the last name first."""
     scene.person("crm_contact:1", "Sabine", "Schmidt", phone="+4930555001", **HOME)
     scene.person("support_user:1", "Schmidt", "Sabine", phone="+4930555001")
+    scene.person("crm_contact:2", "Sergio", "Jimenez Fernandez", phone="+34915550001")
+    scene.person("support_user:2", "Jimenez", "Fernandez Sergio", phone="+34915550001")
     scene.resolve()
-    assert len(scene.people()) == 1
+    assert scene.people() == {
+        frozenset({"crm_contact:1", "support_user:1"}),
+        frozenset({"crm_contact:2", "support_user:2"}),
+    }
 
 
 def test_a_missing_first_name_is_read_from_the_mailbox(scene: Any) -> None:

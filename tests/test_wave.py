@@ -863,8 +863,6 @@ def _outbox(root: Path) -> int:
 @pytest.fixture(scope="module")
 def wave(first_run: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Wave:
     """The story over a copy of the first run."""
-    if not os.environ.get("CDP_TEST_DEV"):
-        pytest.skip("starts dagster dev and waits minutes for it; set CDP_TEST_DEV=1")
     folder = tmp_path_factory.mktemp("wave")
     root = folder / "data"
     shutil.copytree(first_run[0], root, symlinks=True)

@@ -58,13 +58,11 @@
 {%- endmacro %}
 
 {#- The relation's rows with the last exchange rate on or before each order's day, and the
-    net amount in the reporting currency. No rate gives null: zero would be a figure. The
-    rate's load counts as the order's, or a rate that comes late would reach no metric. -#}
+    net amount in the reporting currency. No rate gives null: zero would be a figure. A
+    rate that comes late changes the orders since its day: their mappings say so. -#}
 {% macro with_exchange_rate(orders) -%}
     select
-        {{ orders }}.* replace (
-            greatest({{ orders }}._load_seq, rates._load_seq) as _load_seq
-        ),
+        {{ orders }}.*,
         rates.rate_to_eur as exchange_rate,
         cast(
             round({{ orders }}.net_amount * rates.rate_to_eur, 2) as decimal(18, 2)

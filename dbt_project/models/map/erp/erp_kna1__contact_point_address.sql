@@ -1,3 +1,9 @@
+{{ config(meta={
+    'changes_with': {
+        'erp_adrc': 'record.MANDT = changed.CLIENT and record.ADRNR = changed.ADDRNUMBER'
+    }
+}) }}
+
 with
 
 customers as (

@@ -1,3 +1,5 @@
+{{ config(meta={'as_a_whole': true}) }}
+
 with
 
 source as (

@@ -1,3 +1,10 @@
+{{ config(meta={
+    'changes_with': {
+        'finance_exchange_rate': '''upper(trim(record.currency)) = upper(trim(changed.currency_code))
+            and cast(coalesce(record.processed_at, record.created_at) as date) >= changed.rate_date'''
+    }
+}) }}
+
 with
 
 source as (

@@ -1,3 +1,6 @@
+{#- Its groups never reach beyond one order. -#}
+{{ config(meta={'as_a_whole': false}) }}
+
 with
 
 source as (

@@ -29,7 +29,8 @@ check: .venv/.dev
 	$(BIN)/dagster definitions validate
 
 # The whole graph at 10 k and 100 k person records beside a hand-written floor.
-# make bench SIZES="10000 100000 1000000"
+# make bench SIZES="10000 100000 1000000"; loading alone, beside DuckDB's own read:
+# .venv/bin/python -m tests.benchmarks.loading 5000000
 bench: .venv/.dev
 	$(BIN)/python -m tests.benchmarks.graph $(or $(SIZES),10000 100000)
 

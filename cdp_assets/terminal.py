@@ -5,7 +5,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import click
 
@@ -48,7 +49,8 @@ def run_and_report(paths: Paths, *, samples: bool, force: bool) -> bool:
         else:
             last_run.forget(paths)
             with _receiver(paths):
-                succeeded = run_graph(instance, paths.root / "run.log")
+                log = paths.root / "run.log"
+                succeeded = _run_waves(paths, lambda: run_graph(instance, log))
             if not succeeded:
                 click.echo(
                     "The run failed; the last good state stays. `make ui` shows the "
@@ -63,6 +65,21 @@ def run_and_report(paths: Paths, *, samples: bool, force: bool) -> bool:
         _say_what_moved(before, after)
     click.echo(f"\n{time.monotonic() - started:.1f} s")
     return True
+
+
+def _run_waves(paths: Paths, run: Callable[[], bool]) -> bool:
+    """Run the graph until no file waits; returns whether all of it succeeded.
+
+    What a run could not take, such as a file that keeps changing, is left to the next.
+    """
+    before: list[Path] = []
+    while run():
+        left = _waiting(paths)
+        if not left or left == before:
+            return True
+        click.echo(f"{len(left):,} files wait for the next wave …")
+        before = left
+    return False
 
 
 def _say_what_moved(before: last_run.Standing, after: last_run.Standing) -> None:
@@ -108,10 +125,16 @@ def _nothing_to_do(paths: Paths, before: last_run.Standing) -> bool:
         return False
     if any(True for _ in paths.inbox.glob("*/*")):
         return False
+    return not _waiting(paths)
+
+
+def _waiting(paths: Paths) -> list[Path]:
     with Warehouse(paths).reading("looking for waiting files") as connection:
-        return not any(
-            landing.waiting(connection, paths, spec) for spec in load_streams().values()
-        )
+        return [
+            path
+            for spec in load_streams().values()
+            for path in landing.waiting(connection, paths, spec)
+        ]
 
 
 @contextlib.contextmanager

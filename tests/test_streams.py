@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdp_assets.digests import ARRIVAL, digest, digests
+from cdp_assets.streams.budget import Budget
 from cdp_assets.streams.dlo import (
     BOOKKEEPING,
     SchemaConflictError,
@@ -291,7 +292,7 @@ def test_waves_of_a_few_bytes_load_everything(loading, thing):
         loading.paths,
         thing(),
         started_at=STARTED_AT,
-        wave_bytes=100,
+        budget=Budget(bytes=100),
     )
 
     assert (result.inserted, result.files) == (5, 5)

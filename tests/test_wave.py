@@ -36,7 +36,7 @@ from cdp_assets.defs.waves import failed_waves, landing_sensor, pause_until
 from cdp_assets.paths import PROJECT, Paths
 from cdp_assets.publication.profile import find
 from cdp_assets.streams.dlo import ensure_table
-from cdp_assets.streams.load import load_waiting
+from cdp_assets.streams.load import load_waiting, load_wave
 from cdp_assets.streams.spec import load_streams
 from cdp_assets.warehouse import Warehouse, utc_now
 
@@ -89,18 +89,23 @@ class Sensors:
         )
         return run_id
 
-    def drop(self, stream: str, name: str) -> None:
+    def drop(self, stream: str, name: str, content: str = "anything\n") -> None:
         path = self.paths.inbox / stream / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("anything\n")
+        path.write_text(content)
         path.with_name(f"{name}.done").touch()
 
     def load(self) -> None:
         """Fold in what waits, as the assets of a run do before anything else."""
-        with self._warehouse().get_connection() as connection:
+        with self.opened() as connection:
             for spec in load_streams().values():
                 ensure_table(connection, spec)
                 load_waiting(connection, self.paths, spec, started_at=utc_now())
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._warehouse().get_connection() as connection:
+            yield connection
 
     def _warehouse(self) -> WarehouseResource:
         return WarehouseResource(database=str(self.paths.warehouse))
@@ -165,6 +170,24 @@ def test_a_wave_covers_every_waiting_stream_and_all_that_follows(
     sensors.load()
     sensors.run(dg.DagsterRunStatus.SUCCESS)
     assert sensors.look() == "no new files"
+
+
+def test_the_next_wave_is_asked_for_while_anything_waits(
+    sensors: Sensors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A budget that ended one wave must not leave the rest for the night."""
+    monkeypatch.setenv("CDP_WAVE_ROWS", "2")
+    for number in range(4):
+        sensors.drop("crm_contact", f"{number}.csv", f"{number}\n")
+    waves = 0
+    while isinstance(request := sensors.look(), dg.RunRequest):
+        assert streams_of(request) == {"crm_contact"}
+        waves += 1
+        with sensors.opened() as connection:
+            spec = load_streams()["crm_contact"]
+            load_wave(connection, sensors.paths, spec, started_at=utc_now())
+        sensors.run(dg.DagsterRunStatus.SUCCESS)
+    assert waves == 2
 
 
 def test_what_no_stream_takes_is_named(sensors: Sensors) -> None:

@@ -13,7 +13,7 @@ from cdp_assets.defs.resources import WarehouseResource
 from cdp_assets.streams import inbox, quarantine, reference
 from cdp_assets.streams.dlo import ensure_table
 from cdp_assets.streams.ledger import LoadResult
-from cdp_assets.streams.load import load_waiting
+from cdp_assets.streams.load import load_wave
 from cdp_assets.streams.spec import StreamSpec, load_streams
 from cdp_assets.warehouse import utc_now
 
@@ -69,10 +69,12 @@ def stream_asset(spec: StreamSpec) -> dg.AssetsDefinition:
         look = inbox.adopt(warehouse.paths, {spec.name: spec})
         with warehouse.get_connection(f"loading {spec.name}") as connection:
             ensure_table(connection, spec)
-            loaded = load_waiting(
+            loaded, left = load_wave(
                 connection, warehouse.paths, spec, started_at=utc_now()
             )
-            context.log.info(f"{spec.name}: {loaded.files} files loaded")
+            context.log.info(
+                f"{spec.name}: {loaded.files} files loaded, {left} left for later waves"
+            )
             (rows,) = connection.execute(
                 f"select count(*) from dlo.{spec.name} where not _is_deleted"
             ).fetchone() or (0,)
@@ -82,6 +84,7 @@ def stream_asset(spec: StreamSpec) -> dg.AssetsDefinition:
                 "dagster/row_count": rows,
                 "quarantine": dg.MetadataValue.md(_table(faults)),
                 "left_in_inbox": len(look.unsettled),
+                "left_for_later_waves": left,
                 **_numbers(loaded),
             },
             check_results=_checks(loaded, faults),

@@ -6,12 +6,13 @@ quarantine, and writes the ledger: after a crash all of it is there or none.
 """
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 
 from cdp_assets.paths import Paths
+from cdp_assets.streams.budget import Budget, budget_of, waves
 from cdp_assets.streams.dlo import ensure_table
 from cdp_assets.streams.fold import fold, place_rows
 from cdp_assets.streams.landing import fingerprint, waiting
@@ -28,10 +29,6 @@ from cdp_assets.streams.scan import Scan, scan, work_folder
 from cdp_assets.streams.spec import StreamSpec
 from cdp_assets.streams.staging import BLANK, create_stage, drop_stage
 from cdp_assets.warehouse import transaction
-
-# The staging table spills to disk, but a backfill of years should not need as much disk
-# again as it has files.
-WAVE_BYTES = 4 << 30
 
 
 def load(
@@ -61,17 +58,43 @@ def load(
     return total
 
 
+def load_wave(
+    connection: duckdb.DuckDBPyConnection,
+    paths: Paths,
+    spec: StreamSpec,
+    *,
+    started_at: dt.datetime,
+    budget: Budget | None = None,
+) -> tuple[LoadResult, int]:
+    """Load what one wave may take of what waits.
+
+    Args:
+        connection: A writing connection with no transaction open.
+        paths: The runtime folder.
+        spec: The stream.
+        started_at: The load's time (UTC).
+        budget: Default the stream's own.
+
+    Returns:
+        What was done, and how many files were left for the next wave.
+    """
+    files = waiting(connection, paths, spec)
+    wave = next(waves(spec, files, budget or budget_of(spec)), [])
+    return load(connection, spec, wave, started_at=started_at), len(files) - len(wave)
+
+
 def load_waiting(
     connection: duckdb.DuckDBPyConnection,
     paths: Paths,
     spec: StreamSpec,
     *,
     started_at: dt.datetime,
-    wave_bytes: int = WAVE_BYTES,
+    budget: Budget | None = None,
 ) -> LoadResult:
-    """Load everything that waits, in waves of about ``wave_bytes`` of input."""
+    """Load everything that waits now, wave by wave."""
     total = LoadResult()
-    for wave in _waves(waiting(connection, paths, spec), wave_bytes):
+    files = waiting(connection, paths, spec)
+    for wave in waves(spec, files, budget or budget_of(spec)):
         total += load(connection, spec, wave, started_at=started_at)
     return total
 
@@ -193,23 +216,6 @@ def _scan_new(
             seen.add(found.sha256)
             scans[number] = found
     return scans, notes
-
-
-def _waves(files: list[Path], wave_bytes: int) -> Iterator[list[Path]]:
-    wave: list[Path] = []
-    size = 0
-    for path in files:
-        try:
-            bytes_ = path.stat().st_size
-        except FileNotFoundError:
-            continue
-        if wave and size + bytes_ > wave_bytes:
-            yield wave
-            wave, size = [], 0
-        wave.append(path)
-        size += bytes_
-    if wave:
-        yield wave
 
 
 def _is_empty(connection: duckdb.DuckDBPyConnection) -> bool:

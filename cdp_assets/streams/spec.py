@@ -62,6 +62,13 @@ class Connection(Declaration):
     record_path: str | None = None
 
 
+class Wave(Declaration):
+    """What one wave takes of the stream at most, where the default does not suit."""
+
+    bytes: int | None = pydantic.Field(default=None, gt=0)
+    rows: int | None = pydantic.Field(default=None, gt=0)
+
+
 class StreamSpec(Declaration):
     """One data stream: a source's object, and how its records are kept."""
 
@@ -78,6 +85,7 @@ class StreamSpec(Declaration):
     refresh_mode: Literal["upsert", "incremental", "full_refresh"]
     schedule: str
     retention_days: int = pydantic.Field(gt=0)
+    wave: Wave | None = None
     freshness_hours: int = pydantic.Field(gt=0)
     expected_records_per_day: int = pydantic.Field(ge=0)
     authoritative_for: tuple[str, ...] = ()

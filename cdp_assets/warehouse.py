@@ -2,14 +2,12 @@
 
 DuckDB admits one writing process, and refuses even a reader beside it. Every path
 that touches the file therefore takes the same file lock first: exclusive to write,
-shared to read. The lock names its holder, so whoever waits can say for whom.
+shared to read. The lock names its holder, so whoever waits can say for whom. Who opens
+the file without the lock, such as a database client, is waited for as well.
 """
 
 import contextlib
 import datetime as dt
-import fcntl
-import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -17,13 +15,13 @@ from pathlib import Path
 
 import duckdb
 
+from cdp_assets import lock
+from cdp_assets.lock import WarehouseBusyError as WarehouseBusyError
 from cdp_assets.paths import PACKAGE, Paths
 
 MIGRATIONS = PACKAGE / "migrations"
-
-
-class WarehouseBusyError(TimeoutError):
-    """The lock was not free in time; the message names who held it."""
+# How DuckDB says which process has the file open: its own lock, not ours.
+_OPENED_BY = re.compile(r"Conflicting lock is held in (.*?)\. ", re.DOTALL)
 
 
 class Warehouse:
@@ -52,7 +50,7 @@ class Warehouse:
         """Open the warehouse for writing, migrated, for the length of the block."""
         with (
             self.locked(purpose),
-            contextlib.closing(duckdb.connect(str(self.paths.warehouse))) as connection,
+            contextlib.closing(self._open(read_only=False)) as connection,
         ):
             _session(connection, self.paths)
             migrate(connection)
@@ -72,9 +70,7 @@ class Warehouse:
             )
         with (
             self.locked(purpose, exclusive=False),
-            contextlib.closing(
-                duckdb.connect(str(self.paths.warehouse), read_only=True)
-            ) as connection,
+            contextlib.closing(self._open(read_only=True)) as connection,
         ):
             _session(connection, self.paths)
             yield connection
@@ -86,42 +82,40 @@ class Warehouse:
         Raises:
             WarehouseBusyError: The lock was not free within the waiting time.
         """
-        self.paths.root.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.paths.lock, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            self._acquire(handle, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
-            if exclusive:
-                _sign(handle, purpose)
+        with lock.held(
+            self.paths.lock,
+            purpose,
+            exclusive=exclusive,
+            wait_seconds=self._wait_seconds,
+            say=self._say,
+        ):
             yield
-        finally:
-            os.close(handle)
 
-    def _acquire(self, handle: int, mode: int) -> None:
+    def holder(self) -> str:
+        """Who holds the lock, in words."""
+        return lock.holder(self.paths.lock)
+
+    def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        """Connect; wait for a process that has the file open without the lock."""
         deadline = time.monotonic() + self._wait_seconds
         told = False
         while True:
             try:
-                fcntl.flock(handle, mode | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if not told:
-                    self._say(f"waiting for the warehouse, held by {self.holder()}")
-                    told = True
+                return duckdb.connect(str(self.paths.warehouse), read_only=read_only)
+            except duckdb.IOException as error:
+                found = _OPENED_BY.search(str(error))
+                if found is None:
+                    raise
+                opened_by = f"{found[1]}, which opened it without its lock"
                 if time.monotonic() >= deadline:
                     raise WarehouseBusyError(
-                        f"the warehouse is held by {self.holder()}; waited "
-                        f"{self._wait_seconds:.0f} s. Try again when it is done."
+                        f"the warehouse is open in {opened_by}; waited "
+                        f"{self._wait_seconds:.0f} s. End that process, or wait for it."
                     ) from None
-                time.sleep(0.05)
-            else:
-                return
-
-    def holder(self) -> str:
-        """Who last took the lock for writing, in words."""
-        try:
-            held = json.loads(self.paths.lock.read_text())
-        except (OSError, ValueError):
-            return "a reader"
-        return f"{held['purpose']} (process {held['pid']}, since {held['since']})"
+            if not told:
+                self._say(f"waiting for the warehouse, open in {opened_by}")
+                told = True
+            time.sleep(0.2)
 
 
 @contextlib.contextmanager
@@ -180,13 +174,3 @@ def _session(connection: duckdb.DuckDBPyConnection, paths: Paths) -> None:
     connection.execute(
         "set temp_directory = ?", [str(paths.root / "warehouse.duckdb.tmp")]
     )
-
-
-def _sign(handle: int, purpose: str) -> None:
-    note = {
-        "purpose": purpose,
-        "pid": os.getpid(),
-        "since": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
-    }
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, json.dumps(note).encode(), 0)

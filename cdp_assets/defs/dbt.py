@@ -111,6 +111,8 @@ def _build(
     os.environ["CDP_AS_OF"] = run.as_of.isoformat(sep=" ")
     events: list[Any] = []
     failure: Exception | None = None
+    # Its child need not wait for the lock that this process holds for it.
+    os.environ["CDP_WAREHOUSE_HELD_BY"] = str(os.getpid())
     with warehouse.opener().locked(f"dbt build of {context.op.name}"):
         # Unit tests judge the SQL, not the data: they run with `make test`.
         only = ["--exclude-resource-type", "unit_test"]

@@ -3,7 +3,7 @@
     export CDP_DATA=training
     cdp sample --people 60000 --seed 4242
     cdp run --samples
-    python -m cdp_assets.identity.train training/warehouse.duckdb
+    python -m cdp_assets.identity.train training
 
 made the model shipped. A warehouse of your own serves as well, with 50,000 people or
 more in its canonical model; fewer give nonsense. No labels are needed: how often
@@ -13,7 +13,6 @@ which takes no part in that pass.
 """
 
 import argparse
-import contextlib
 import json
 import logging
 from pathlib import Path
@@ -31,6 +30,8 @@ from cdp_assets.identity.model import (
 from cdp_assets.identity.nodes import stage_nodes
 from cdp_assets.identity.rules import RULESET, read_ruleset
 from cdp_assets.identity.shared import stage_matchable
+from cdp_assets.paths import Paths
+from cdp_assets.warehouse import Warehouse
 
 # Ten million random pairs show what agrees once in a million; the seed makes the
 # training repeatable.
@@ -132,14 +133,13 @@ def _estimate(records: pa.Table) -> dict[str, Any]:
 def main(arguments: list[str] | None = None) -> None:
     """Train on the warehouse named, and write the model."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("warehouse", type=Path)
+    parser.add_argument("data", type=Path, help="the folder that the warehouse is in")
     parser.add_argument(
         "--out", type=Path, default=RULESET.with_name("match_model.json")
     )
     chosen = parser.parse_args(arguments)
-    with contextlib.closing(
-        duckdb.connect(str(chosen.warehouse), read_only=True)
-    ) as warehouse:
+    opener = Warehouse(Paths(chosen.data.resolve()))
+    with opener.reading("training the match model") as warehouse:
         model = train(warehouse)
     chosen.out.write_text(json.dumps(model, indent=2) + "\n", encoding="utf-8")
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import duckdb
 import pytest
+from dbt.cli.main import dbtRunner
 
-from cdp_assets.paths import Paths
+from cdp_assets.paths import DBT_PROJECT, Paths
 from cdp_assets.streams.landing import land
 from cdp_assets.streams.ledger import LoadResult
 from cdp_assets.streams.load import load_waiting
@@ -23,6 +24,69 @@ from cdp_assets.streams.spec import StreamSpec
 from cdp_assets.warehouse import Warehouse
 
 STARTED_AT = dt.datetime(2026, 11, 1, 12)
+# Public data, never part of the project: beside the checkout, or where this says.
+TEST_DATA = Path(
+    os.environ.get("CDP_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data"
+)
+# The macros of one text that fixture `apply` calls.
+MACROS = (
+    "normalise_email",
+    "email_match_form",
+    "clean_name",
+    "clean_text",
+    "clean_label",
+    "clean_postal_code",
+    "fold",
+    "normalise_address_line",
+    "normalise_city",
+    "parse_sap_date",
+    "parse_us_date",
+    "parse_timestamp",
+    "sap_customer_number",
+    "website_domain",
+)
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of public test data; the test is skipped where it is not."""
+    if not TEST_DATA.is_dir():
+        pytest.skip(f"no public test data in {TEST_DATA}; CDP_TEST_DATA says where")
+    return TEST_DATA
+
+
+@pytest.fixture(scope="session")
+def apply(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str, str | None], Any]]:
+    """Calls one macro on one text, as dbt compiles it."""
+    folder = tmp_path_factory.mktemp("dbt")
+    calls = "\n;".join(f"select {{{{ {macro}('x') }}}}" for macro in MACROS)
+    outcome = dbtRunner().invoke(
+        [
+            "--quiet",
+            "compile",
+            *("--inline", calls),
+            *("--project-dir", str(DBT_PROJECT)),
+            *("--profiles-dir", str(DBT_PROJECT)),
+            *("--target", "lint"),
+            *("--target-path", str(folder)),
+            *("--log-level-file", "none"),
+        ]
+    )
+    assert outcome.success, outcome.exception
+    compiled = outcome.result.results[0].node.compiled_code.split("\n;")
+    selects = dict(zip(MACROS, compiled, strict=True))
+    connection = duckdb.connect()
+
+    def call(macro: str, text: str | None) -> Any:
+        query = f"{selects[macro]} from (select ?::varchar as x)"
+        row = connection.execute(query, [text]).fetchone()
+        assert row is not None
+        return row[0]
+
+    yield call
+    connection.close()
 
 
 @pytest.fixture

@@ -9,12 +9,10 @@ import datetime as dt
 import re
 import string
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import duckdb
 import pytest
-from dbt.cli.main import dbtRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -42,38 +40,6 @@ addresses = st.builds(
     st.sampled_from(["com", "co.uk", "de", "example"]),
 )
 noise = st.sampled_from([" ", "\t", "\u00a0", "\ufeff", '"', "'", "<", ">", "(", ")"])
-
-
-@pytest.fixture(scope="module")
-def apply(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apply]:
-    """Calls one macro on one text, as dbt compiles it."""
-    folder = tmp_path_factory.mktemp("dbt")
-    calls = "\n;".join(f"select {{{{ {macro}('x') }}}}" for macro in MACROS)
-    outcome = dbtRunner().invoke(
-        [
-            "--quiet",
-            "compile",
-            *("--inline", calls),
-            *("--project-dir", str(DBT_PROJECT)),
-            *("--profiles-dir", str(DBT_PROJECT)),
-            *("--target", "lint"),
-            *("--target-path", str(folder)),
-            *("--log-level-file", "none"),
-        ]
-    )
-    assert outcome.success, outcome.exception
-    compiled = outcome.result.results[0].node.compiled_code.split("\n;")
-    selects = dict(zip(MACROS, compiled, strict=True))
-    connection = duckdb.connect()
-
-    def call(macro: str, text: str | None) -> Any:
-        query = f"{selects[macro]} from (select ?::varchar as x)"
-        row = connection.execute(query, [text]).fetchone()
-        assert row is not None
-        return row[0]
-
-    yield call
-    connection.close()
 
 
 @pytest.mark.parametrize("macro", MACROS)

@@ -31,6 +31,8 @@
     {%- set line = namespace(sql="regexp_replace("
         ~ "' ' || replace(" ~ fold_words(column) ~ ", ' ', '  ') || ' ', "
         ~ "'(strasse|straat|str) ', 'str ', 'g')") -%}
+    {#- P.O. Box and PO Box; the dots are gone by now. -#}
+    {%- set line.sql = "replace(" ~ line.sql ~ ", ' p  o  box ', ' po  box ')" -%}
     {%- set groups = "\\1\\2\\3\\4\\5\\6\\7\\8\\9" -%}
     {%- for words in street_words() -%}
         {%- set line.sql = "regexp_replace(" ~ line.sql ~ ", ' (?:" ~ words | join("|")

@@ -9,6 +9,12 @@
     cast(try_strptime({{ column }}, '%Y%m%d') as date)
 {%- endmacro %}
 
+{#- Month first, as US systems export it: 5/14/1965. Day and month cannot be told apart in
+    most dates, so a mapping says which form its source writes. -#}
+{% macro parse_us_date(column) -%}
+    cast(try_strptime({{ column }}, '%m/%d/%Y') as date)
+{%- endmacro %}
+
 {#- A birth date that can be one: not the placeholder 1900-01-01 or earlier, not after
     the record was last changed. -#}
 {% macro plausible_birth_date(column) -%}

@@ -47,29 +47,38 @@ def load_everything(paths: Paths) -> int:
         )
 
 
-def make_wave(
-    paths: Paths, number: int, records: int | Mapping[str, int], seed: int
-) -> Wave:
-    """Land one wave of changes, a file per stream, and load it.
+def make_wave(paths: Paths, number: int, records: int, seed: int) -> Wave:
+    """Land one wave of changes and some erasures, and load it; see ``land_wave``."""
+    sent = land_wave(paths, number, dict.fromkeys(sources(), records), seed)
+    with Warehouse(paths).writing("erasures") as connection:
+        _erase_some(connection, number, random.Random(seed * 2000 + number))
+    return Wave(sent, load_everything(paths))
+
+
+def land_wave(
+    paths: Paths, number: int, records: Mapping[str, int], seed: int
+) -> dict[str, int]:
+    """Land changed records, a file per stream.
 
     Args:
         paths: The runtime folder, with something loaded.
         number: Of the wave; each is an hour after the one before.
-        records: How many of each stream, or by stream.
+        records: How many of each stream.
         seed: Another seed, other changes.
+
+    Returns:
+        How many there were of each stream.
     """
     chance = random.Random(seed * 1000 + number)
     sent = {}
     with Warehouse(paths).writing("a wave of changes") as connection:
-        for name, spec in sources().items():
-            wanted = records if isinstance(records, int) else records.get(name, 0)
-            if wanted:
-                file = paths.root / f"wave-{number}-{name}.ndjson"
-                sent[name] = _write(connection, spec, number, wanted, chance, file)
-                land(paths, name, file.name, file)
-                file.unlink()
-        _erase_some(connection, number, chance)
-    return Wave(sent, load_everything(paths))
+        for name, wanted in records.items():
+            file = paths.root / f"wave-{number}-{name}.ndjson"
+            spec = sources()[name]
+            sent[name] = _write(connection, spec, number, wanted, chance, file)
+            land(paths, name, file.name, file)
+            file.unlink()
+    return sent
 
 
 def _write(

@@ -3,8 +3,10 @@
 ``python -m tests.benchmarks.graph 10000 100000`` makes a sample of about that many
 person records for each size (not counted), runs every stage in a process of its own,
 runs the floor over the same files, compares the digests of the tables both make, and
-prints seconds and peak memory. The figures also go to ``benchmark-<records>.json`` in
-the benchmark's folder, which is ``CDP_BENCHMARK`` or ``data/benchmark``.
+prints seconds and peak memory. Then a wave of 1,000 changed records (``--wave``) goes
+through every stage again: what it costs to keep up. The figures also go to
+``benchmark-<records>.json`` in the benchmark's folder, which is ``CDP_BENCHMARK`` or
+``data/benchmark``.
 """
 
 import argparse
@@ -22,6 +24,7 @@ from cdp_assets.paths import PROJECT, Paths
 from cdp_assets.runs import parse_instant, pin_as_of
 from tests.benchmarks import floor
 from tests.benchmarks.stages import STAGES
+from tests.changes import land_wave
 
 # Person records per person of the samples, 2.29 at any size.
 RECORDS_PER_PERSON = 2.29
@@ -32,11 +35,12 @@ Figures = dict[str, Any]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("records", type=int, nargs="*", default=[10_000, 100_000])
+    parser.add_argument("--wave", type=int, default=1000, help="changed records")
     parser.add_argument("--keep", action="store_true", help="keep the warehouses")
     options = parser.parse_args()
     home = Path(os.environ.get("CDP_BENCHMARK") or PROJECT / "data" / "benchmark")
     for records in options.records:
-        figures = measure(home, records)
+        figures = measure(home, records, options.wave)
         report = home / f"benchmark-{records}.json"
         report.write_text(json.dumps(figures, indent=1) + "\n")
         print("\n".join(table(figures)), flush=True)
@@ -44,8 +48,8 @@ def main() -> None:
             shutil.rmtree(home / str(records))
 
 
-def measure(home: Path, records: int) -> Figures:
-    """Everything at one size."""
+def measure(home: Path, records: int, changed: int) -> Figures:
+    """Everything at one size, then a wave of changed records."""
     paths = Paths(home / str(records))
     shutil.rmtree(paths.root, ignore_errors=True)
     manifest = make_sample(paths, round(records / RECORDS_PER_PERSON))
@@ -55,13 +59,27 @@ def measure(home: Path, records: int) -> Figures:
         "rows_in_files": sum(manifest["records"].values()),
         "duckdb": duckdb.__version__,
         "processors": os.cpu_count(),
-        "stages": {},
     }
-    for stage in STAGES:
-        print(f"{records:,} records: {stage} …", file=sys.stderr, flush=True)
-        figures["stages"][stage] = run("tests.benchmarks.stages", stage, paths.root)
+    figures["stages"] = run_stages(paths, f"{records:,} records")
     figures["floor"] = run("tests.benchmarks.floor", paths.samples, paths.root)
+    figures["sent"] = land_wave(paths, 1, spread(changed, manifest["records"]), seed=1)
+    figures["wave"] = run_stages(paths, f"a wave on {records:,} records")
     return figures
+
+
+def run_stages(paths: Paths, label: str) -> Figures:
+    """Every stage in a process of its own."""
+    figures = {}
+    for stage in STAGES:
+        print(f"{label}: {stage} …", file=sys.stderr, flush=True)
+        figures[stage] = run("tests.benchmarks.stages", stage, paths.root)
+    return figures
+
+
+def spread(changed: int, rows: dict[str, int]) -> dict[str, int]:
+    """So many records over the streams, in proportion to their rows, one at least."""
+    total = sum(rows.values())
+    return {name: max(changed * count // total, 1) for name, count in rows.items()}
 
 
 def make_sample(paths: Paths, people: int) -> Figures:
@@ -109,21 +127,12 @@ def table(figures: Figures) -> list[str]:
         f"{figures['rows_in_files']:,} rows in files; "
         f"{figures['processors']} processors, DuckDB {figures['duckdb']}",
         "",
-        f"{'stage':<28}{'rows':>12}{'seconds':>10}{'CPU s':>10}"
-        f"{'share':>8}{'peak MB':>10}",
+        *stage_lines(stages, "the whole graph"),
+        "",
+        f"A wave of {sum(figures['sent'].values()):,} changed records:",
+        *stage_lines(figures["wave"], "the whole wave"),
     ]
-    for name, stage in stages.items():
-        rows = f"{stage['rows']:,}" if "rows" in stage else ""
-        lines.append(
-            f"{name:<28}{rows:>12}{stage['seconds']:>10.1f}"
-            f"{stage['cpu_seconds']:>10.1f}"
-            f"{stage['seconds'] / total:>8.0%}{stage['peak_mb']:>10,}"
-        )
-    peak = max(stage["peak_mb"] for stage in stages.values())
     cpu = sum(stage["cpu_seconds"] for stage in stages.values())
-    lines.append(
-        f"{'the whole graph':<28}{'':>12}{total:>10.1f}{cpu:>10.1f}{'':>8}{peak:>10,}"
-    )
     lines += [
         "",
         f"{'the floor, same digests':<28}{'graph s':>12}{'floor s':>10}{'ratio':>8}",
@@ -153,6 +162,28 @@ def table(figures: Figures) -> list[str]:
         else f"Digests: all {len(floor.TABLES)} tables are the same."
     )
     return lines
+
+
+def stage_lines(stages: Figures, everything: str) -> list[str]:
+    """A line per stage, and one for all of them."""
+    total = sum(stage["seconds"] for stage in stages.values())
+    lines = [
+        f"{'stage':<28}{'rows':>12}{'seconds':>10}{'CPU s':>10}"
+        f"{'share':>8}{'peak MB':>10}",
+    ]
+    for name, stage in stages.items():
+        rows = f"{stage['rows']:,}" if "rows" in stage else ""
+        lines.append(
+            f"{name:<28}{rows:>12}{stage['seconds']:>10.1f}"
+            f"{stage['cpu_seconds']:>10.1f}"
+            f"{stage['seconds'] / total:>8.0%}{stage['peak_mb']:>10,}"
+        )
+    peak = max(stage["peak_mb"] for stage in stages.values())
+    cpu = sum(stage["cpu_seconds"] for stage in stages.values())
+    return [
+        *lines,
+        f"{everything:<28}{'':>12}{total:>10.1f}{cpu:>10.1f}{'':>8}{peak:>10,}",
+    ]
 
 
 def seconds_of_tables(stages: Figures) -> dict[str, float]:

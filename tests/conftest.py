@@ -37,6 +37,7 @@ MACROS = (
     "clean_label",
     "clean_postal_code",
     "fold",
+    "fold_words",
     "normalise_address_line",
     "normalise_city",
     "parse_sap_date",

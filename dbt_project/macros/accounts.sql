@@ -1,9 +1,11 @@
-{#- The rows of an account mapping with what country and phone number look up to. -#}
+{#- The rows of an account mapping with what their country and phone number lead to. -#}
 {% macro with_account_lookups(accounts) -%}
     select
         accounts.* exclude (telephone_number, country_typed),
         phone.e164 as phone_e164,
-        country.iso2 as country_id
+        country.iso2 as country_id,
+        country.region as region_name,
+        country.continent as continent_name
     from {{ accounts }} as accounts
     left join {{ ref('country') }} as country
         on country.alias = {{ fold('accounts.country_typed') }}

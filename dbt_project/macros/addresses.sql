@@ -59,18 +59,25 @@
     {{ clean_label("split_part(" ~ column ~ ", chr(10), " ~ line ~ ")") }}
 {%- endmacro %}
 
-{#- The rows of a mapping that say where, with the country looked up from country_typed
-    and the forms for comparing. -#}
+{#- The rows of a mapping that say where, with the country looked up from country_typed,
+    its part of the world, the state in that country, and the forms for comparing. -#}
 {% macro with_country(addresses) -%}
     select
         addresses.* exclude (country_typed),
+        state.code as state_province_id,
         country.iso2 as country_id,
         country.name as country_name,
+        country.region as region_name,
+        country.continent as continent_name,
         {{ normalise_address_line('addresses.address_line1') }} as normalised_address_line1,
         {{ normalise_city('addresses.city_name') }} as normalised_city
     from {{ addresses }} as addresses
     left join {{ ref('country') }} as country
         on country.alias = {{ fold('addresses.country_typed') }}
+    left join {{ ref('state_province') }} as state
+        on
+            state.country_id = country.iso2
+            and state.alias = {{ fold_words('addresses.state_province_name') }}
     where
         coalesce(addresses.address_line1, addresses.city_name, addresses.postal_code_text)
         is not null

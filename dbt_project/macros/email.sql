@@ -45,13 +45,17 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- The rows of a mapping that have an address, with the forms derived from it. -#}
+{#- The rows of a mapping that have an address, with what follows from it. A domain that
+    nobody gives away mailboxes at is a company's, or somebody's own. -#}
 {% macro with_email_forms(addresses) -%}
     select
-        *,
-        {{ email_match_form('email_address') }} as normalised_email,
-        split_part(email_address, '@', 2) as email_domain,
-        split_part(email_address, '@', 1) as email_mail_box
-    from {{ addresses }}
-    where email_address is not null
+        addresses.*,
+        {{ email_match_form('addresses.email_address') }} as normalised_email,
+        split_part(addresses.email_address, '@', 2) as email_domain,
+        split_part(addresses.email_address, '@', 1) as email_mail_box,
+        coalesce(provider.kind, 'company') as email_domain_type_id
+    from {{ addresses }} as addresses
+    left join {{ ref('mail_provider') }} as provider
+        on provider.domain = split_part(addresses.email_address, '@', 2)
+    where addresses.email_address is not null
 {%- endmacro %}

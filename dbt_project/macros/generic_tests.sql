@@ -18,6 +18,18 @@
     having count(*) > 1
 {% endtest %}
 
+{#- All rows with one value of on_column agree in the columns: it decides them. -#}
+{% test functionally_depends(model, columns, on_column) %}
+    select {{ on_column }}
+    from {{ model }}
+    group by {{ on_column }}
+    having
+        false
+        {%- for column in columns %}
+        or count(distinct {{ column }}) > 1
+        {%- endfor %}
+{% endtest %}
+
 {#- Like relationships, to either of two tables, and only for the rows of a condition. -#}
 {% test relationships_where(model, column_name, to, or_to=none, field='id', where='true') %}
     select child.{{ column_name }}

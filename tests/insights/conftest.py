@@ -265,6 +265,7 @@ class _Inventor:
             "party_id": record,
             "email_address": spelling,
             "normalised_email": address,
+            "email_domain_type_id": "company",
             "primary_flag": self.chance.choice([True, False, None]),
             "is_undeliverable": self.chance.choice([True, False, False, None]),
             **self._provenance(record),

@@ -1,5 +1,6 @@
 {%- set shown = [
-    'address_line1', 'city_name', 'postal_code_text', 'state_province_name', 'country_id',
+    'address_line1', 'city_name', 'postal_code_text', 'state_province_name',
+    'state_province_id', 'country_id', 'region_name', 'continent_name',
 ] -%}
 
 with
@@ -13,7 +14,10 @@ points as (
         address.city_name,
         address.postal_code_text,
         address.state_province_name,
+        address.state_province_id,
         address.country_id,
+        address.region_name,
+        address.continent_name,
         -- No source says which address is the first.
         cast(null as boolean) as primary_flag,
         address.data_source_id,
@@ -60,7 +64,10 @@ select
     best.city_name,
     best.postal_code_text,
     best.state_province_name,
+    best.state_province_id,
     best.country_id,
+    best.region_name,
+    best.continent_name,
     records,
     row_number() over (
         partition by unified_individual_id order by best, normalised_address

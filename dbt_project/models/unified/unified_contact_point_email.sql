@@ -7,6 +7,7 @@ points as (
         email.party_id as record,
         email.email_address,
         email.normalised_email,
+        email.email_domain_type_id,
         email.primary_flag,
         email.is_undeliverable,
         email.data_source_id,
@@ -31,7 +32,7 @@ merged as (
         points.normalised_email,
         coalesce(bool_or(points.is_undeliverable), false) as is_undeliverable,
         count(distinct points.record) as records,
-        min({{ contact_point_standing(['email_address']) }}) as best,
+        min({{ contact_point_standing(['email_address', 'email_domain_type_id']) }}) as best,
         max(points.last_modified_date) as last_modified_date
 
     from points
@@ -45,6 +46,7 @@ select
     unified_individual_id,
     best.email_address,
     normalised_email,
+    best.email_domain_type_id,
     is_undeliverable,
     records,
     -- An address that bounces for good helps nobody, whatever its source.

@@ -47,6 +47,18 @@ def test_a_stream_is_read_from_one_file(tmp_path: Path) -> None:
         (("category: profile", "category: engagement"), "event_time"),
         (("fields: {Id", "fields: {id: string, Id"), "differ only in case"),
         (("fields: {Id", 'fields: {"a b": string, Id'), "not an identifier"),
+        (
+            ("fields: {Id", "fields: {A: {type: string, sent_as: ID}, Id"),
+            "differ only in case",
+        ),
+        (
+            ("fields: {Id", "phones: [{number: Tel}]\nfields: {Id"),
+            "'Tel' is not among the fields",
+        ),
+        (
+            ("fields: {Id", "phones: [{number: Id.x, country: Land}]\nfields: {Id"),
+            "'Land' is not among the fields",
+        ),
         (("name: crm_thing", "name: other"), "must equal the file's name"),
         (("name: crm_thing", "name: [crm_thing"), "not readable as YAML"),
     ],

@@ -93,30 +93,38 @@ def test_the_country_as_typed_decides_what_digits_mean(loading):
 def test_every_column_with_numbers_is_read(loading):
     specs = load_streams()
     ensure_tables(loading.connection, specs.values())
-    for place, column in enumerate(reference.PHONE_COLUMNS):
-        number = f"+49 30 12345{place:02d}"
-        field = column.number.strip('"')
-        if "->>" in field:
-            field, inner = field.split(" ->> ")
-            value = json.dumps({inner.strip("'$."): number, "country_code": "DE"})
-        else:
-            value = number
+    places = [(spec, place) for spec in specs.values() for place in spec.phones]
+    assert len(places) > 10
+    for order, (spec, place) in enumerate(places):
+        field, _, key = place.number.partition(".")
+        number = f"+49 30 12345{order:02d}"
         loading.connection.execute(
             f"""
-            insert into dlo.{column.stream} ("{field}", _is_deleted) values (?, false)
+            insert into dlo.{spec.name} ("{field}", _is_deleted) values (?, false)
             """,
-            [value],
+            [json.dumps({key: number, "country_code": "DE"}) if key else number],
         )
     loading.connection.execute(
-        "update dlo.consent_log set contact_point_type = 'phone'"
+        "update dlo.consent_log set contact_point_type = ' Phone'"
     )
 
     refresh_phones(loading.connection)
 
     found = {raw for raw, _, _ in phones(loading)}
-    assert found == {
-        f"+49 30 12345{i:02d}" for i in range(len(reference.PHONE_COLUMNS))
-    }
+    assert found == {f"+49 30 12345{i:02d}" for i in range(len(places))}
+
+
+def test_what_is_no_number_by_the_declaration_is_left_out(loading):
+    ensure_tables(loading.connection, load_streams().values())
+    loading.connection.execute(
+        """
+        insert into dlo.consent_log
+            (contact_point_value, contact_point_type, _is_deleted)
+        values ('ada@example.com', 'email', false)
+        """
+    )
+
+    assert refresh_phones(loading.connection).new == 0
 
 
 def test_only_new_pairs_are_worked_out(loading):

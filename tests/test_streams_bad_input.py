@@ -309,6 +309,32 @@ def test_a_column_in_another_case_is_the_declared_one(loading, thing, format_):
     assert names(loading) == ["Ada"]
 
 
+@pytest.mark.parametrize("format_", ["csv", "ndjson", "json", "parquet"])
+def test_a_column_with_a_name_that_is_no_identifier_gets_one(loading, thing, format_):
+    """Exports have `Customer ID` and `/VSO/R_PALHGT`; SQL should not have to."""
+    sent = {"Customer ID": "1", "at": AT, "/vso/name%": "Ada", "customer_id": "9"}
+    content = {
+        "csv": ",".join(sent).encode() + b"\n" + ",".join(sent.values()).encode(),
+        "ndjson": json.dumps(sent).encode(),
+        "json": json.dumps([sent, sent | {"Customer ID": "2"}]).encode(),
+        "parquet": parquet(**{name: [value] for name, value in sent.items()}),
+    }[format_]
+    spec = thing(
+        format_,
+        fields={
+            "id": {"type": "string", "sent_as": "Customer ID"},
+            "at": "timestamp",
+            "name": {"type": "string", "sent_as": "/VSO/NAME%"},
+            "gone": "boolean",
+        },
+    )
+
+    assert loading.load(spec, content).quarantined == 0
+    assert loading.rows("select id, name from dlo.thing where id = '1'") == [
+        ("1", "Ada")
+    ]
+
+
 def test_keys_of_ndjson_may_differ_in_case_from_line_to_line(loading, thing):
     lines = [{"id": "1", "at": AT, "name": "a"}, {"ID": "2", "AT": AT, "Name": "b"}]
 

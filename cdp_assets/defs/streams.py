@@ -156,10 +156,7 @@ STREAM_ASSETS = [stream_asset(spec) for spec in SPECS.values()]
 
 @dg.asset(
     key=["reference", "phone"],
-    deps=[
-        stream_key(name)
-        for name in sorted({column.stream for column in reference.PHONE_COLUMNS})
-    ],
+    deps=[stream_key(spec.name) for spec in SPECS.values() if spec.phones],
     group_name=GROUP,
     kinds={"duckdb", "python"},
     owners=[OWNER],
@@ -173,7 +170,7 @@ def phone(warehouse: WarehouseResource) -> dg.MaterializeResult:
     with warehouse.get_connection("normalising phone numbers") as connection:
         for spec in SPECS.values():
             ensure_table(connection, spec)
-        added = reference.refresh_phones(connection)
+        added = reference.refresh_phones(connection, SPECS.values())
         rows, invalid = connection.execute(
             "select count(*), count(*) filter (where e164 is null) from reference.phone"
         ).fetchone() or (0, 0)

@@ -40,11 +40,12 @@ def match_columns(spec: StreamSpec, names: Sequence[str]) -> Matched:
             declared one is there twice.
     """
     folded = [name.strip().lower() for name in names]
-    declared = {name.lower(): name for name in spec.fields}
+    declared = {spec.sent_as(name).lower(): name for name in spec.fields}
     for name, count in Counter(folded).items():
         if count > 1 and name in declared:
+            column = spec.sent_as(declared[name])
             raise UnreadableError(
-                f"column {declared[name]!r} stands {count} times in the header; "
+                f"column {column!r} stands {count} times in the header; "
                 "which one counts cannot be told, so give each column its own name"
             )
     positions = {
@@ -59,8 +60,9 @@ def match_columns(spec: StreamSpec, names: Sequence[str]) -> Matched:
         if name in spec.primary_key or spec.fields[name].required
     ]
     if needed:
+        column = spec.sent_as(needed[0])
         raise UnreadableError(
-            f"column {needed[0]!r} is missing; the file has {_listed(names)}"
+            f"column {column!r} is missing; the file has {_listed(names)}"
         )
     ignored = tuple(
         name.strip() for name in names if name.strip().lower() not in declared

@@ -69,7 +69,7 @@ def stage_lines(
     }
     keys = keys_of(connection, _LINES, parameters)
     stage(connection, spec, source_of_lines(spec, _LINES, keys, parameters))
-    declared = {name.lower() for name in spec.fields}
+    declared = {spec.sent_as(name).lower() for name in spec.fields}
     return sorted(key for key in keys if key.lower() not in declared)
 
 
@@ -125,7 +125,9 @@ def source_of_lines(
     nested: list[str] = []
     columns: dict[str, Column] = {}
     for name, field in spec.fields.items():
-        paths = [f"$.{_quoted(key)}" for key in spellings.get(name.lower(), [])]
+        paths = [
+            f"$.{_quoted(key)}" for key in spellings.get(spec.sent_as(name).lower(), [])
+        ]
         is_nested = field.type == "json" and not nested_as_text
         taken = nested if is_nested else texts
         column = "nested" if is_nested else "texts"

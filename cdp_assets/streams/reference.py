@@ -7,14 +7,15 @@ was typed as country, or '' when it has none.
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import duckdb
 
-from cdp_assets.declarations import quoted
+from cdp_assets.declarations import identifier, quoted
 from cdp_assets.paths import DBT_PROJECT
+from cdp_assets.streams.spec import PhonePlace, StreamSpec, load_streams
 from cdp_assets.warehouse import transaction
 
 if TYPE_CHECKING:
@@ -40,45 +41,6 @@ _FOLDED = """translate(
 
 
 @dataclass(frozen=True)
-class PhoneColumn:
-    """Where a stream has phone numbers: SQL over its table."""
-
-    stream: str
-    number: str
-    country: str = "null"
-    condition: str = "true"
-
-
-PHONE_COLUMNS: Sequence[PhoneColumn] = (
-    PhoneColumn("crm_contact", '"Phone"', '"MailingCountry"'),
-    PhoneColumn("crm_contact", '"MobilePhone"', '"MailingCountry"'),
-    PhoneColumn("crm_lead", '"Phone"', '"Country"'),
-    PhoneColumn("crm_account", '"Phone"', '"BillingCountry"'),
-    PhoneColumn("shop_customer", "phone", "default_address ->> '$.country_code'"),
-    PhoneColumn(
-        "shop_customer",
-        "default_address ->> '$.phone'",
-        "default_address ->> '$.country_code'",
-    ),
-    PhoneColumn("shop_order", "phone", "shipping_address ->> '$.country_code'"),
-    PhoneColumn(
-        "shop_order",
-        "shipping_address ->> '$.phone'",
-        "shipping_address ->> '$.country_code'",
-    ),
-    PhoneColumn("erp_kna1", '"TELF1"', '"LAND1"'),
-    PhoneColumn("erp_kna1", '"TELF2"', '"LAND1"'),
-    PhoneColumn("erp_adrc", '"TEL_NUMBER"', '"COUNTRY"'),
-    PhoneColumn("support_user", "phone"),
-    PhoneColumn(
-        "consent_log",
-        "contact_point_value",
-        condition="lower(trim(contact_point_type)) = 'phone'",
-    ),
-)
-
-
-@dataclass(frozen=True)
 class Phone:
     """What a number as sent is: a number, or why it is none."""
 
@@ -97,14 +59,20 @@ class PhoneRefresh:
     """How many of them are numbers."""
 
 
-def refresh_phones(connection: duckdb.DuckDBPyConnection) -> PhoneRefresh:
-    """Work out the numbers that ``reference.phone`` has not, in one transaction."""
+def refresh_phones(
+    connection: duckdb.DuckDBPyConnection, specs: Iterable[StreamSpec] | None = None
+) -> PhoneRefresh:
+    """Work out the numbers that ``reference.phone`` has not, in one transaction.
+
+    The streams say where they have them (``phones``); default: those of this package.
+    """
     version = normaliser_version()
+    places = load_streams().values() if specs is None else specs
     with transaction(connection):
         connection.execute(
             "delete from reference.phone where normaliser_version <> ?", [version]
         )
-        pairs = _new_pairs(connection)
+        pairs = _new_pairs(connection, places)
         valid = 0
         for begin in range(0, len(pairs), _BATCH):
             batch = pairs[begin : begin + _BATCH]
@@ -181,7 +149,9 @@ def _judged(parsed: "phonenumbers.PhoneNumber") -> Phone:
     return Phone(None, None, f"no number of +{parsed.country_code} begins like this")
 
 
-def _new_pairs(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+def _new_pairs(
+    connection: duckdb.DuckDBPyConnection, specs: Iterable[StreamSpec]
+) -> list[tuple[str, str]]:
     there = {
         name
         for (name,) in connection.execute(
@@ -191,15 +161,13 @@ def _new_pairs(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
             """
         ).fetchall()
     }
-    typed = " union ".join(
-        f"select {column.number} as number, {column.country}::varchar as typed "
-        f"from dlo.{quoted(column.stream)} "
-        f"where not _is_deleted and {column.condition}"
-        for column in PHONE_COLUMNS
-        if column.stream in there
-    )
-    if not typed:
+    places = [
+        (spec, place) for spec in specs if spec.name in there for place in spec.phones
+    ]
+    if not places:
         return []
+    only: dict[str, str] = {}
+    typed = " union ".join(_typed(spec, place, only) for spec, place in places)
     aliases = country_aliases()
     found = connection.execute(
         f"""
@@ -216,6 +184,25 @@ def _new_pairs(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
             on known.raw = sent.number and known.country_hint = sent.hint
         order by all
         """,
-        {"aliases": list(aliases), "codes": list(aliases.values())},
+        {"aliases": list(aliases), "codes": list(aliases.values()), **only},
     )
     return found.fetchall()
+
+
+def _typed(spec: StreamSpec, place: PhonePlace, only: dict[str, str]) -> str:
+    """One place's numbers and countries as SQL; parameters are added to ``only``."""
+    conditions = ["not _is_deleted"]
+    for field, value in place.only.items():
+        only[f"only_{len(only)}"] = value.lower()
+        conditions.append(f"lower(trim({quoted(field)})) = $only_{len(only) - 1}")
+    country = _cell(place.country) if place.country else "null"
+    return (
+        f"select {_cell(place.number)} as number, {country}::varchar as typed "
+        f"from dlo.{quoted(spec.name)} where {' and '.join(conditions)}"
+    )
+
+
+def _cell(place: str) -> str:
+    """The SQL of a field, or of a key inside a JSON one."""
+    field, _, key = place.partition(".")
+    return f"{quoted(field)} ->> '$.{identifier(key)}'" if key else quoted(field)

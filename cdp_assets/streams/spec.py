@@ -46,6 +46,8 @@ class Field(Declaration):
     """One column of the source."""
 
     type: FieldType
+    sent_as: str | None = None
+    """What the source calls it, where that is no identifier: ``Customer ID``."""
     required: bool = False
     description: str | None = None
     pii: str | None = None
@@ -69,6 +71,16 @@ class Wave(Declaration):
     rows: int | None = pydantic.Field(default=None, gt=0)
 
 
+class PhonePlace(Declaration):
+    """Where a record has a phone number: a field, or ``field.key`` in a JSON one."""
+
+    number: str
+    country: str | None = None
+    """The country it was typed in, as typed; a national number is none without."""
+    only: dict[str, str] = pydantic.Field(default_factory=dict)
+    """Fields and the text they must have, in any case, for this to be a number."""
+
+
 class StreamSpec(Declaration):
     """One data stream: a source's object, and how its records are kept."""
 
@@ -90,6 +102,7 @@ class StreamSpec(Declaration):
     expected_records_per_day: int = pydantic.Field(ge=0)
     authoritative_for: tuple[str, ...] = ()
     known_issues: tuple[str, ...] = ()
+    phones: tuple[PhonePlace, ...] = ()
     fields: dict[Identifier, Field]
 
     @pydantic.field_validator("fields", mode="before")
@@ -105,7 +118,12 @@ class StreamSpec(Declaration):
 
     @pydantic.model_validator(mode="after")
     def _names_exist(self) -> "StreamSpec":
+        phones = [
+            [place.number, *filter(None, [place.country]), *place.only]
+            for place in self.phones
+        ]
         named = {
+            "phones": tuple(n.split(".")[0] for names in phones for n in names),
             "primary_key": self.primary_key,
             "modified_at": (self.modified_at,),
             "event_time": (self.event_time,),
@@ -122,13 +140,18 @@ class StreamSpec(Declaration):
             raise ValueError("primary_key: name at least one field")
         if self.category == "engagement" and self.event_time is None:
             raise ValueError("event_time: an engagement stream needs one")
-        folded = [name.lower() for name in self.fields]
-        if len(set(folded)) < len(folded):
-            raise ValueError("fields: two names differ only in case")
+        sent = [self.sent_as(name) for name in self.fields]
+        for spellings in (list(self.fields), sent):
+            if len({name.lower() for name in spellings}) < len(spellings):
+                raise ValueError("fields: two names differ only in case")
         for name in self.fields:
             if name.lower() in BOOKKEEPING:
                 raise ValueError(f"fields: {name}: the name is ours; give it another")
         return self
+
+    def sent_as(self, name: str) -> str:
+        """What the source calls a field."""
+        return self.fields[name].sent_as or name
 
     @property
     def order_field(self) -> str | None:

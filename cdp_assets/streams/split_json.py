@@ -219,7 +219,7 @@ def _single(scan: Scan, spec: StreamSpec) -> str:
     if record is None:
         return ""
     keys = {key.lower() for key in record} if isinstance(record, dict) else set()
-    if not all(name.lower() in keys for name in spec.primary_key):
+    if not all(spec.sent_as(name).lower() in keys for name in spec.primary_key):
         raise UnreadableError(_no_records(spec, document))
     return json.dumps(record, ensure_ascii=False) + "\n"
 

@@ -18,7 +18,7 @@ from cdp_assets.streams.read_csv import header_of, stage_carefully, stage_fast
 from cdp_assets.streams.scan import scan
 from cdp_assets.streams.spec import StreamSpec
 from cdp_assets.streams.split_json import Splitter
-from cdp_assets.streams.staging import create_stage
+from cdp_assets.streams.staging import create_stage, stage
 
 AT = "2026-01-01T00:00:00Z"
 
@@ -365,9 +365,9 @@ def staged(connection, spec, content, *, carefully):
         header = header_of(found, ",")
         failed = [0]
         if not carefully:
-            failed = stage_fast(connection, spec, ",", header, {0: found})
+            failed = stage_fast(connection, spec, ",", header, {0: found}, stage)
         if failed:
-            stage_carefully(connection, spec, ",", header, 0, found)
+            stage_carefully(connection, spec, ",", header, 0, found, stage)
         return connection.execute(
             """
             select kind, "f_id", "f_name", reason,

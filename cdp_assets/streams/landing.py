@@ -24,6 +24,7 @@ from cdp_assets.paths import Paths
 from cdp_assets.streams.spec import StreamSpec
 
 CHUNK = 1 << 20
+COMPACTED = "compacted"
 # 16 hex digits: among a million files two share them once in 3e7 such zones.
 _LANDED = re.compile(r"\d{8}T\d{12}Z-([0-9a-f]{16})-(.+)")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -69,7 +70,7 @@ def land(
         stamp = f"{at:%Y%m%dT%H%M%S%f}Z-{digest.hexdigest()[:16]}"
         landed = folder / f"{stamp}-{_safe(name)}"
         unfinished.rename(landed)
-    _fsync_folder(folder)
+    fsync_folder(folder)
     return landed
 
 
@@ -90,22 +91,60 @@ def landed(paths: Paths, stream: str) -> list[Path]:
 def waiting(
     connection: duckdb.DuckDBPyConnection, paths: Paths, spec: StreamSpec
 ) -> list[Path]:
-    """The landed files whose content the ledger has not seen, in name order."""
-    seen = {
-        content[:16]
-        for (content,) in connection.execute(
-            "select content_sha256 from ops.landed_file where stream = ?", [spec.name]
-        ).fetchall()
-    }
-    found = []
+    """The files whose content the ledger has not seen, in order of arrival.
+
+    Compacted files are among them where the ledger does not know them: after a restore
+    of an older warehouse, or when a compaction was killed before it could say so.
+    """
+    contents, compacted = known(connection, spec)
+    seen = {content[:16] for content in contents}
+    found = [
+        path for path in compacted_files(paths, spec.name) if path.name not in compacted
+    ]
     for path in landed(paths, spec.name):
         try:
-            known = fingerprint(path)
+            content = fingerprint(path)
         except FileNotFoundError:
             continue
-        if known not in seen:
+        if content not in seen:
             found.append(path)
-    return found
+    return sorted(found, key=lambda path: path.name)
+
+
+def known(
+    connection: duckdb.DuckDBPyConnection, spec: StreamSpec
+) -> tuple[set[str], set[str]]:
+    """The contents (SHA-256) and the compacted files that a stream's ledger knows."""
+    rows = connection.execute(
+        "select content_sha256, compacted_into from ops.landed_file where stream = ?",
+        [spec.name],
+    ).fetchall()
+    return {row[0] for row in rows}, {row[1] for row in rows if row[1]}
+
+
+def compacted_files(paths: Paths, stream: str) -> list[Path]:
+    """A stream's compacted files in name order, which is the order of arrival."""
+    folder = paths.landing / identifier(stream) / COMPACTED
+    return sorted(
+        path for path in folder.glob("*.parquet") if not path.name.startswith(".")
+    )
+
+
+def is_compacted(path: Path) -> bool:
+    """Whether a path of the landing zone is a compacted file."""
+    return path.parent.name == COMPACTED
+
+
+def stamp_of(path: Path) -> dt.datetime | None:
+    """When a landed or compacted file arrived (UTC); None if ``land`` did not name it.
+
+    A compacted file's is that of its oldest original.
+    """
+    named = _LANDED.fullmatch(path.name)
+    if not named:
+        return None
+    at = dt.datetime.strptime(path.name[:22] + "+0000", "%Y%m%dT%H%M%S%fZ%z")
+    return at.replace(tzinfo=None)
 
 
 def fingerprint(path: Path) -> str:
@@ -159,7 +198,8 @@ def _safe(name: str) -> str:
     return _UNSAFE.sub("_", name)[-120:] or "unnamed"
 
 
-def _fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
+    """Make the names in a folder last through a crash of the machine."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

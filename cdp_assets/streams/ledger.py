@@ -149,6 +149,7 @@ def record_files(
     connection.execute(
         """
         insert into ops.landed_file
+            (stream, content_sha256, file, bytes, rows, load_seq, outcome, reason)
         select $stream, sha256, scanned.file, bytes, coalesce(staged_file.rows, 0),
             $load_seq,
             case when reason is not null then 'unreadable'

@@ -7,15 +7,22 @@ quarantine, and writes the ledger: after a crash all of it is there or none.
 
 import datetime as dt
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 import duckdb
 
 from cdp_assets.paths import Paths
 from cdp_assets.streams.budget import Budget, budget_of, waves
+from cdp_assets.streams.compacted import (
+    Manifest,
+    manifest_of,
+    register,
+    stage_compacted,
+)
 from cdp_assets.streams.dlo import ensure_table
 from cdp_assets.streams.fold import fold, place_rows
-from cdp_assets.streams.landing import fingerprint, waiting
+from cdp_assets.streams.landing import fingerprint, is_compacted, known, waiting
 from cdp_assets.streams.ledger import (
     LoadResult,
     next_load_seq,
@@ -25,7 +32,7 @@ from cdp_assets.streams.ledger import (
     result_of,
 )
 from cdp_assets.streams.readers import Reading, encoding_of, numbered, read_files
-from cdp_assets.streams.scan import Scan, scan, work_folder
+from cdp_assets.streams.scan import Scan, UnreadableError, scan, work_folder
 from cdp_assets.streams.spec import StreamSpec
 from cdp_assets.streams.staging import BLANK, create_stage, drop_stage
 from cdp_assets.warehouse import transaction
@@ -50,11 +57,18 @@ def load(
         files: Landed files, in the order they arrived.
         started_at: The load's time (UTC), given so that it can be repeated.
     """
-    if spec.refresh_mode != "full_refresh":
-        return _load_batch(connection, spec, files, started_at)
+    is_whole = spec.refresh_mode == "full_refresh"
     total = LoadResult()
-    for file in files:
-        total += _load_batch(connection, spec, [file], started_at)
+    for compacted, run in groupby(files, key=is_compacted):
+        batch = list(run)
+        if compacted:
+            for path in batch:
+                total += load_compacted(connection, spec, path, started_at=started_at)
+        elif is_whole:
+            for file in batch:
+                total += _load_batch(connection, spec, [file], started_at)
+        else:
+            total += _load_batch(connection, spec, batch, started_at)
     return total
 
 
@@ -97,6 +111,62 @@ def load_waiting(
     for wave in waves(spec, files, budget or budget_of(spec)):
         total += load(connection, spec, wave, started_at=started_at)
     return total
+
+
+def load_compacted(
+    connection: duckdb.DuckDBPyConnection,
+    spec: StreamSpec,
+    path: Path,
+    *,
+    started_at: dt.datetime,
+) -> LoadResult:
+    """Load those originals of a compacted file that the ledger does not know.
+
+    In any case the ledger knows afterwards that the file holds them.
+    """
+    try:
+        manifest = manifest_of(connection, path)
+    except (UnreadableError, FileNotFoundError) as error:
+        return LoadResult(notes=(f"compacted file left alone: {error}",))
+    contents, _ = known(connection, spec)
+    new = {
+        number: found
+        for number, found in manifest.scans(path).items()
+        if found.sha256 not in contents
+    }
+    # A full extract is folded by itself, for what it lacks was deleted.
+    at_once = (
+        [new]
+        if spec.refresh_mode != "full_refresh"
+        else [{number: found} for number, found in new.items()]
+    )
+    total = LoadResult()
+    for scans in filter(None, at_once):
+        total += _load_originals(connection, spec, path, manifest, scans, started_at)
+    with transaction(connection):
+        register(connection, path, manifest)
+    return total
+
+
+def _load_originals(
+    connection: duckdb.DuckDBPyConnection,
+    spec: StreamSpec,
+    path: Path,
+    manifest: Manifest,
+    scans: dict[int, Scan],
+    started_at: dt.datetime,
+) -> LoadResult:
+    wanted = [number in scans for number in range(len(manifest.originals))]
+    create_stage(connection, spec)
+    try:
+        stage_compacted(connection, spec, path, manifest.format, wanted)
+        files = {number: found.path.name for number, found in scans.items()}
+        describe_files(connection, files, {})
+        place_rows(connection)
+        with transaction(connection):
+            return _commit(connection, spec, scans, Reading(), [], started_at)
+    finally:
+        drop_stage(connection)
 
 
 def _load_batch(
@@ -195,12 +265,7 @@ def _scan_new(
     work: Path,
 ) -> tuple[dict[int, Scan], list[str]]:
     """Look at the files whose content is new, once for each content."""
-    seen = {
-        content
-        for (content,) in connection.execute(
-            "select content_sha256 from ops.landed_file where stream = ?", [spec.name]
-        ).fetchall()
-    }
+    seen, _ = known(connection, spec)
     prefixes = {content[:16] for content in seen}
     scans: dict[int, Scan] = {}
     notes: list[str] = []

@@ -19,7 +19,7 @@ import duckdb
 from cdp_assets.streams.columns import Matched, match_columns, unique_names
 from cdp_assets.streams.scan import Scan, UnreadableError
 from cdp_assets.streams.spec import StreamSpec
-from cdp_assets.streams.staging import Column, Source, stage
+from cdp_assets.streams.staging import Column, Source, Stager
 
 _SLOW_ROWS = 50_000
 # An open quote may swallow the rest of a file; the whole of it stays in landing.
@@ -33,6 +33,10 @@ class Header:
 
     names: tuple[str, ...]
     lines: int
+
+    def keys(self) -> list[str]:
+        """The names as the keys of a record, fit to be read again by name."""
+        return unique_names([name.strip() for name in self.names])
 
 
 def header_of(scan: Scan, delimiter: str) -> Header:
@@ -56,6 +60,7 @@ def stage_fast(
     delimiter: str,
     header: Header,
     scans: dict[int, Scan],
+    into: Stager,
 ) -> list[int]:
     """Stage files that share a header, in one pass.
 
@@ -79,7 +84,7 @@ def stage_fast(
             nullstr = '', ignore_errors = true
         )
     )"""
-    stage(
+    into(
         connection,
         spec,
         Source(
@@ -92,7 +97,7 @@ def stage_fast(
                 "files": [str(scans[number].text) for number in numbers],
                 "numbers": numbers,
                 "delimiter": delimiter,
-                "names": unique_names(header.names),
+                "names": header.keys(),
             },
         ),
     )
@@ -106,6 +111,7 @@ def stage_carefully(
     header: Header,
     number: int,
     scan: Scan,
+    into: Stager,
 ) -> None:
     """Stage one file record by record; what is no record is marked with its reason."""
     import pyarrow as pa
@@ -122,7 +128,7 @@ def stage_carefully(
         file_no=str(number),
         line="line",
         fault="broken",
-        parameters={"names": unique_names(header.names)},
+        parameters={"names": header.keys()},
     )
     rows = _careful_rows(scan.text, delimiter, width)
     while batch := list(islice(rows, _SLOW_ROWS)):
@@ -131,7 +137,7 @@ def stage_carefully(
             for values, column in zip(zip(*batch, strict=True), schema, strict=True)
         ]
         connection.register("careful_rows", pa.Table.from_arrays(arrays, schema=schema))
-        stage(connection, spec, source)
+        into(connection, spec, source)
         connection.unregister("careful_rows")
 
 
@@ -148,7 +154,7 @@ def _suspicious(
         for number, rows, breaks in connection.execute(
             """
             select file_no, count(*), sum(newlines) from stage
-            where list_contains(?, file_no) group by all
+            where file_no in (select unnest(?)) group by all
             """,
             [list(scans)],
         ).fetchall()
@@ -160,7 +166,7 @@ def _suspicious(
     ]
     if suspicious:
         connection.execute(
-            "delete from stage where list_contains(?, file_no)", [suspicious]
+            "delete from stage where file_no in (select unnest(?))", [suspicious]
         )
     return suspicious
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import duckdb
 
-from cdp_assets.streams.scan import Scan, UnreadableError, rewritten
+from cdp_assets.streams.scan import Scan, rewritten
 from cdp_assets.streams.spec import StreamSpec
-from cdp_assets.streams.staging import Column, Source, stage
+from cdp_assets.streams.staging import Column, Source, Stager
 
 # No record is larger; DuckDB's JSON reader draws the same line.
 _LINE_BYTES = 16 << 20
@@ -53,7 +53,10 @@ def plain_lines(scan: Scan, work: Path) -> Path:
 
 
 def stage_lines(
-    connection: duckdb.DuckDBPyConnection, spec: StreamSpec, files: Mapping[int, Path]
+    connection: duckdb.DuckDBPyConnection,
+    spec: StreamSpec,
+    files: Mapping[int, Path],
+    into: Stager,
 ) -> list[str]:
     """Stage files that hold one JSON object per line.
 
@@ -68,24 +71,30 @@ def stage_lines(
         "files": [str(path) for path in files.values()],
     }
     keys = keys_of(connection, _LINES, parameters)
-    stage(connection, spec, source_of_lines(spec, _LINES, keys, parameters))
+    into(connection, spec, source_of_lines(spec, _LINES, keys, parameters))
     declared = {spec.sent_as(name).lower() for name in spec.fields}
     return sorted(key for key in keys if key.lower() not in declared)
 
 
-def check_lines(
-    connection: duckdb.DuckDBPyConnection, number: int, expected: int
-) -> None:
-    """Check that a file was read to its end.
+def short_files(
+    connection: duckdb.DuckDBPyConnection, expected: Mapping[int, int]
+) -> dict[int, str]:
+    """Files that were not read to their end, with how many lines were.
 
-    Raises:
-        UnreadableError: It has another number of lines than were read.
+    Args:
+        connection: With a filled stage.
+        expected: How many lines each file has.
     """
-    row = connection.execute(
-        "select count(*) from stage where file_no = ?", [number]
-    ).fetchone()
-    if row is None or row[0] != expected:
-        raise UnreadableError(f"{row and row[0]} lines were read of {expected}")
+    read = dict(
+        connection.execute(
+            "select file_no, count(*) from stage group by file_no"
+        ).fetchall()
+    )
+    return {
+        number: f"{read.get(number, 0)} lines were read of {lines}"
+        for number, lines in expected.items()
+        if read.get(number, 0) != lines
+    }
 
 
 def keys_of(
@@ -139,6 +148,11 @@ def source_of_lines(
             ]
         if cells:
             columns[name] = Column(f"coalesce({', '.join(cells)})", is_exact=is_nested)
+    expressions = {
+        "record": "case when texts is null then to_json(line)::varchar else line end",
+        "blank": "coalesce(trim(line), '') = ''",
+        "fault": _FAULT,
+    }
     return Source(
         sql=f"""(
             select *, try(json_extract_string(document, $texts::varchar[])) as texts,
@@ -146,11 +160,8 @@ def source_of_lines(
             from {relation}
         )""",
         columns=columns,
-        record="case when texts is null then to_json(line)::varchar else line end",
-        blank="coalesce(trim(line), '') = ''",
-        fault=_FAULT,
         parameters=parameters | {"texts": texts, "nested": nested},
-        **more,
+        **(expressions | more),
     )
 
 

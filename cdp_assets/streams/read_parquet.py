@@ -6,13 +6,14 @@ goes through its text and the same casts as CSV.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 
-from cdp_assets.streams.columns import Matched, match_columns
+from cdp_assets.streams.columns import match_columns
 from cdp_assets.streams.scan import Scan, UnreadableError
 from cdp_assets.streams.spec import SQL_TYPES, FieldType, StreamSpec
-from cdp_assets.streams.staging import Column, Source, stage
+from cdp_assets.streams.staging import Column, Source, Stager
 
 _WHOLE = (
     "TINYINT",
@@ -54,46 +55,89 @@ def schema_of(connection: duckdb.DuckDBPyConnection, scan: Scan) -> Schema:
     )
 
 
+class Schemas:
+    """The schemas of many files, each distinct one asked for once.
+
+    DuckDB takes a millisecond to describe a file, Arrow a tenth of that to say that its
+    schema is one seen before.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._seen: dict[str, Schema] = {}
+
+    def of(self, scan: Scan) -> Schema:
+        """The schema of a file.
+
+        Raises:
+            UnreadableError: It is no complete Parquet file.
+        """
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        try:
+            footer = parquet.read_metadata(scan.text)  # type: ignore[no-untyped-call]
+            known = str(footer.schema)
+        except (pa.ArrowException, OSError):
+            # Whether that is so, and in which words, is for DuckDB to say.
+            return schema_of(self._connection, scan)
+        if known not in self._seen:
+            self._seen[known] = schema_of(self._connection, scan)
+        return self._seen[known]
+
+
 def stage_parquet(
     connection: duckdb.DuckDBPyConnection,
     spec: StreamSpec,
     schema: Schema,
     scans: dict[int, Scan],
-) -> Matched:
+    into: Stager,
+) -> None:
     """Stage files that share a schema.
 
     Raises:
         UnreadableError: A column that the record cannot do without is missing.
         duckdb.Error: A file is damaged; nothing is staged.
     """
-    matched = match_columns(spec, schema.names)
     renamed = ", ".join(f"c{position}" for position in range(len(schema.names)))
+    relation = f"""(
+        select * exclude (file_index), $numbers[file_index::bigint + 1] as file_no
+        from (select *, file_index from read_parquet($files))
+            as columns_of_file({renamed}, file_index)
+    )"""
+    parameters = {
+        "numbers": list(scans),
+        "files": [str(scan.text) for scan in scans.values()],
+    }
+    into(connection, spec, source_of_parquet(spec, schema, relation, parameters))
+
+
+def source_of_parquet(
+    spec: StreamSpec,
+    schema: Schema,
+    relation: str,
+    parameters: dict[str, Any],
+    **more: str,
+) -> Source:
+    """How to read records from a relation with columns ``c0``, ``c1``, … of a schema.
+
+    Raises:
+        UnreadableError: A column that the record cannot do without is missing.
+    """
     packed = ", ".join(
         f'"{name.replace(chr(34), chr(34) * 2)}" := c{position}'
         for position, name in enumerate(schema.names)
     )
-    stage(
-        connection,
-        spec,
-        Source(
-            sql=f"""(
-                select * exclude (file_index),
-                    $numbers[file_index::bigint + 1] as file_no
-                from (select *, file_index from read_parquet($files))
-                    as columns_of_file({renamed}, file_index)
-            )""",
-            columns={
-                name: _column(spec.fields[name].type, f"c{at}", schema.types[at])
-                for name, at in matched.positions.items()
-            },
-            record=f"to_json(struct_pack({packed}))::varchar",
-            parameters={
-                "numbers": list(scans),
-                "files": [str(scan.text) for scan in scans.values()],
-            },
-        ),
+    return Source(
+        sql=relation,
+        columns={
+            name: _column(spec.fields[name].type, f"c{at}", schema.types[at])
+            for name, at in match_columns(spec, schema.names).positions.items()
+        },
+        record=f"to_json(struct_pack({packed}))::varchar",
+        parameters=parameters,
+        **more,
     )
-    return matched
 
 
 def first_line(error: Exception, scan: Scan) -> str:

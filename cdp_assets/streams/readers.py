@@ -19,16 +19,17 @@ from cdp_assets.streams.read_csv import (
     stage_carefully,
     stage_fast,
 )
-from cdp_assets.streams.read_json import check_lines, plain_lines, stage_lines
+from cdp_assets.streams.read_json import plain_lines, short_files, stage_lines
 from cdp_assets.streams.read_parquet import (
     Schema,
+    Schemas,
     first_line,
-    schema_of,
     stage_parquet,
 )
 from cdp_assets.streams.scan import Scan, UnreadableError
 from cdp_assets.streams.spec import StreamSpec
 from cdp_assets.streams.split_json import split_records
+from cdp_assets.streams.staging import Stager, stage
 
 # What a producer other than the declared one lands: our API batches, compacted files.
 _FORMATS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".parquet": "parquet"}
@@ -76,6 +77,7 @@ def read_files(
     spec: StreamSpec,
     scans: dict[int, Scan],
     work: Path,
+    into: Stager = stage,
 ) -> Reading:
     """Stage the rows of ``scans``, which are numbered in the order they arrived."""
     reading = Reading()
@@ -85,15 +87,16 @@ def read_files(
             reading.refused[number] = scan.fault
         elif not scan.is_blank:
             by_format[format_of(spec, scan.path.name)][number] = scan
-    _read_csv(connection, spec, by_format["csv"], reading)
-    _read_json(connection, spec, by_format["json"], by_format["ndjson"], work, reading)
-    _read_parquet(connection, spec, by_format["parquet"], reading)
+    _read_csv(connection, spec, by_format["csv"], reading, into)
+    texts = _Texts(by_format["json"], by_format["ndjson"], work)
+    _read_json(connection, spec, texts, reading, into)
+    _read_parquet(connection, spec, by_format["parquet"], reading, into)
     reading.vanished = {
         number for number, scan in scans.items() if not scan.is_unchanged()
     }
     unstaged = reading.vanished | set(reading.refused)
     connection.execute(
-        "delete from stage where list_contains(?, file_no)", [list(unstaged)]
+        "delete from stage where file_no in (select unnest(?))", [list(unstaged)]
     )
     return reading
 
@@ -103,6 +106,7 @@ def _read_csv(
     spec: StreamSpec,
     scans: dict[int, Scan],
     reading: Reading,
+    into: Stager,
 ) -> None:
     delimiter = spec.connection.delimiter
     groups: dict[Header, dict[int, Scan]] = defaultdict(dict)
@@ -119,7 +123,7 @@ def _read_csv(
             header: Header = header,
             damaged: list[int] = damaged,
         ) -> None:
-            damaged += stage_fast(connection, spec, delimiter, header, some)
+            damaged += stage_fast(connection, spec, delimiter, header, some, into)
 
         def careful(number: int, _: Exception, damaged: list[int] = damaged) -> None:
             damaged.append(number)
@@ -129,30 +133,38 @@ def _read_csv(
         for number in damaged:
             scan = group[number]
             with reading.refusing(number):
-                stage_carefully(connection, spec, delimiter, header, number, scan)
+                stage_carefully(connection, spec, delimiter, header, number, scan, into)
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """JSON files, and a folder for those that have to be rewritten."""
+
+    documents: dict[int, Scan]
+    lines: dict[int, Scan]
+    work: Path
 
 
 def _read_json(
     connection: duckdb.DuckDBPyConnection,
     spec: StreamSpec,
-    documents: dict[int, Scan],
-    lines: dict[int, Scan],
-    work: Path,
+    texts: _Texts,
     reading: Reading,
+    into: Stager,
 ) -> None:
     files: dict[int, Path] = {}
-    scans = documents | lines
+    scans = texts.documents | texts.lines
     for number, scan in scans.items():
         with reading.refusing(number):
             files[number] = (
-                plain_lines(scan, work)
-                if number in lines
-                else split_records(scan, spec, work)
+                plain_lines(scan, texts.work)
+                if number in texts.lines
+                else split_records(scan, spec, texts.work)
             )
 
     def read(some: dict[int, Scan]) -> None:
         ignored = stage_lines(
-            connection, spec, {number: files[number] for number in some}
+            connection, spec, {number: files[number] for number in some}, into
         )
         if ignored:
             named = ", ".join(ignored[:30])
@@ -162,10 +174,13 @@ def _read_json(
         reading.refused[number] = f"not readable: {first_line(error, scans[number])}"
 
     _together(read, {number: scans[number] for number in files}, refuse)
-    for number, scan in lines.items():
-        if number not in reading.refused:
-            with reading.refusing(number):
-                check_lines(connection, number, scan.lines)
+    expected = {
+        number: scan.lines
+        for number, scan in texts.lines.items()
+        if number not in reading.refused
+    }
+    if expected:
+        reading.refused |= short_files(connection, expected)
 
 
 def _read_parquet(
@@ -173,11 +188,13 @@ def _read_parquet(
     spec: StreamSpec,
     scans: dict[int, Scan],
     reading: Reading,
+    into: Stager,
 ) -> None:
     groups: dict[Schema, dict[int, Scan]] = defaultdict(dict)
+    schemas = Schemas(connection)
     for number, scan in scans.items():
         with reading.refusing(number):
-            schema = schema_of(connection, scan)
+            schema = schemas.of(scan)
             reading.notes.update(match_columns(spec, schema.names).notes())
             groups[schema][number] = scan
 
@@ -187,7 +204,7 @@ def _read_parquet(
     for schema, group in groups.items():
 
         def read(some: dict[int, Scan], schema: Schema = schema) -> None:
-            stage_parquet(connection, spec, schema, some)
+            stage_parquet(connection, spec, schema, some, into)
 
         _together(read, group, refuse)
 

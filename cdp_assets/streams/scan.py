@@ -8,6 +8,7 @@ one way to read text.
 
 import codecs
 import hashlib
+import itertools
 import re
 import tempfile
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ _PYTHON_NAMES = {"utf-8": "utf-8", "utf-16": "utf-16", "latin-1": "latin-1"} | {
 
 
 _SAFE = re.compile(r"[^A-Za-z0-9.]")
+_numbers = itertools.count()
 
 
 class UnreadableError(ValueError):
@@ -92,7 +94,7 @@ def work_folder(connection: duckdb.DuckDBPyConnection) -> Iterator[Path]:
 
 def rewritten(work: Path, path: Path) -> Path:
     """A name in ``work`` for a copy of ``path`` that no other file has."""
-    return work / f"{len(list(work.iterdir()))}-{_SAFE.sub('', path.name)[-40:]}"
+    return work / f"{next(_numbers)}-{_SAFE.sub('', path.name)[-40:]}"
 
 
 class _Text:

@@ -63,6 +63,10 @@ class Source:
     origin_seq: str = "null"
 
 
+# Takes a source's rows in: ``stage`` below, or compaction's.
+Stager = Callable[[duckdb.DuckDBPyConnection, StreamSpec, Source], None]
+
+
 def create_stage(connection: duckdb.DuckDBPyConnection, spec: StreamSpec) -> None:
     """Start an empty staging table."""
     columns = ", ".join(

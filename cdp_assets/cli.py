@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from cdp_assets.operations.commands import backup_command, restore_command
 from cdp_assets.operators import outbox_group, quarantine_group
 from cdp_assets.paths import Paths
 from cdp_assets.warehouse import Warehouse
@@ -139,6 +140,8 @@ def receiver(port: int, secret: str | None) -> None:
 
 main.add_command(quarantine_group)
 main.add_command(outbox_group)
+main.add_command(backup_command)
+main.add_command(restore_command)
 
 
 if __name__ == "__main__":

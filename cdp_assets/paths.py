@@ -68,3 +68,13 @@ class Paths:
     def pinned_as_of(self) -> Path:
         """Holds the instant that runs take as now; absent: the clock is live."""
         return self.root / "as_of"
+
+    @property
+    def backups(self) -> Path:
+        """Where backups go: ``CDP_BACKUPS``, best on another disk; else here."""
+        return Path(os.environ.get("CDP_BACKUPS") or self.root / "backups").resolve()
+
+    @property
+    def restoring(self) -> Path:
+        """There while a restore exchanges files: the warehouse must not be opened."""
+        return self.root / "restoring"

@@ -97,6 +97,11 @@ class Warehouse:
 
     def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         """Connect; wait for a process that has the file open without the lock."""
+        if self.paths.restoring.exists():
+            raise RuntimeError(
+                "a restore did not finish, and the warehouse and the outbox may be of "
+                "different days: repeat it, `cdp restore FOLDER --replace`"
+            )
         deadline = time.monotonic() + self._wait_seconds
         told = False
         while True:

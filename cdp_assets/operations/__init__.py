@@ -1,0 +1,1 @@
+"""Keeping the platform in service: backups, status, checks, alerts, retention."""

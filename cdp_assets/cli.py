@@ -15,6 +15,7 @@ import click
 from cdp_assets.operations.commands import backup_command, restore_command
 from cdp_assets.operators import outbox_group, quarantine_group
 from cdp_assets.paths import Paths
+from cdp_assets.stream_commands import stream_group
 from cdp_assets.warehouse import Warehouse
 
 
@@ -138,6 +139,7 @@ def receiver(port: int, secret: str | None) -> None:
             threading.Event().wait()
 
 
+main.add_command(stream_group)
 main.add_command(quarantine_group)
 main.add_command(outbox_group)
 main.add_command(backup_command)

@@ -5,6 +5,7 @@ import json
 import click
 
 from cdp_assets.paths import Paths
+from cdp_assets.streams.landing import ask_for_wave
 from cdp_assets.streams.spec import StreamSpec, load_streams
 from cdp_assets.warehouse import Warehouse, utc_now
 
@@ -36,7 +37,7 @@ def quarantine_show(stream: str, limit: int) -> None:
     """The records of one stream as they came, with file, line and field."""
     from cdp_assets.streams import quarantine
 
-    spec = _declared(stream)
+    spec = declared_stream(stream)
     with Warehouse(Paths.from_environment()).reading() as connection:
         for row in quarantine.records(connection, spec.name, limit=limit):
             click.echo(
@@ -54,10 +55,11 @@ def quarantine_replay(stream: str) -> None:
     """
     from cdp_assets.streams import quarantine
 
-    spec = _declared(stream)
+    spec = declared_stream(stream)
     with Warehouse(Paths.from_environment()).writing("a replay") as connection:
         done = quarantine.replay(connection, spec, started_at=utc_now())
         files = quarantine.readmit_files(connection, spec)
+    ask_for_wave(Paths.from_environment())
     click.echo(
         f"{-done.quarantined:,} records left quarantine; "
         f"{files:,} unreadable files wait for the next run"
@@ -71,7 +73,7 @@ def quarantine_drop(stream: str, field: str | None) -> None:
     """Give up a stream's quarantined records for good."""
     from cdp_assets.streams import quarantine
 
-    spec = _declared(stream)
+    spec = declared_stream(stream)
     with Warehouse(Paths.from_environment()).writing("a drop") as connection:
         done = quarantine.drop(connection, spec, started_at=utc_now(), field=field)
     click.echo(f"{-done.quarantined:,} records dropped")
@@ -147,7 +149,8 @@ def outbox_resume(activation: str) -> None:
     click.echo(f"{activation} is tried again with the next delivery")
 
 
-def _declared(name: str) -> StreamSpec:
+def declared_stream(name: str) -> StreamSpec:
+    """The stream of this name; a mistyped one is told those there are."""
     declared = load_streams()
     if name not in declared:
         raise click.ClickException(

@@ -34,7 +34,12 @@ def waiting_streams(paths: Paths) -> list[str]:
     """
     specs = [spec for spec in SPECS.values() if not spec.is_system]
     if not paths.warehouse.exists():
-        return [spec.name for spec in specs if landing.landed(paths, spec.name)]
+        return [
+            spec.name
+            for spec in specs
+            if landing.landed(paths, spec.name)
+            or landing.compacted_files(paths, spec.name)
+        ]
     # A look that takes longer than a minute would be cut off as an error.
     with Warehouse(paths, wait_seconds=5).reading("waiting files") as connection:
         return [spec.name for spec in specs if landing.waiting(connection, paths, spec)]
@@ -120,8 +125,11 @@ def landing_sensor(
     # the next look asks the ledger again: a run that failed left its files waiting,
     # or loaded them without what follows.
     seen = cursor.get("landed")
-    context.update_cursor(json.dumps({"unsettled": unsettled, "landed": seen}))
-    if landed == seen and not failed:
+    asked = landing.asked(paths)
+    is_asked = asked != cursor.get("asked", "")
+    kept = {"unsettled": unsettled, "landed": seen, "asked": cursor.get("asked", "")}
+    context.update_cursor(json.dumps(kept))
+    if landed == seen and not failed and not is_asked:
         return dg.SkipReason(_nothing_new(look))
     later = pause_until(failed)
     if time.time() < later:
@@ -133,9 +141,10 @@ def landing_sensor(
         waiting = waiting_streams(paths)
     except WarehouseBusyError as busy:
         return dg.SkipReason(str(busy))
-    if waiting or failed:
+    if waiting or failed or is_asked:
+        context.update_cursor(json.dumps(kept | {"asked": asked}))
         return dg.SensorResult(run_requests=[wave(waiting, every_key(context))])
-    context.update_cursor(json.dumps({"unsettled": unsettled, "landed": landed}))
+    context.update_cursor(json.dumps(kept | {"landed": landed}))
     return dg.SkipReason(_nothing_new(look))
 
 

@@ -17,6 +17,19 @@ def table_name(spec: StreamSpec) -> str:
     return f"dlo.{quoted(spec.name)}"
 
 
+def has_table(connection: duckdb.DuckDBPyConnection, spec: StreamSpec) -> bool:
+    """Whether the stream's table exists, which it does from its first load on."""
+    found = connection.execute(
+        """
+        select 1 from duckdb_tables()
+        where database_name = current_database() and schema_name = 'dlo'
+            and table_name = ?
+        """,
+        [spec.name],
+    ).fetchone()
+    return found is not None
+
+
 def ensure_table(connection: duckdb.DuckDBPyConnection, spec: StreamSpec) -> None:
     """Create the stream's table, or add what its declaration has gained.
 

@@ -25,6 +25,7 @@ from cdp_assets.streams.spec import StreamSpec
 
 CHUNK = 1 << 20
 COMPACTED = "compacted"
+_ASKED = ".wave-asked-for"
 # 16 hex digits: among a million files two share them once in 3e7 such zones.
 _LANDED = re.compile(r"\d{8}T\d{12}Z-([0-9a-f]{16})-(.+)")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -145,6 +146,23 @@ def stamp_of(path: Path) -> dt.datetime | None:
         return None
     at = dt.datetime.strptime(path.name[:22] + "+0000", "%Y%m%dT%H%M%S%fZ%z")
     return at.replace(tzinfo=None)
+
+
+def ask_for_wave(paths: Paths) -> None:
+    """Have the landing sensor ask for a wave although no file waits.
+
+    For tables that were changed by other means than a load of new files.
+    """
+    paths.landing.mkdir(parents=True, exist_ok=True)
+    (paths.landing / _ASKED).write_text(f"{dt.datetime.now(dt.UTC).isoformat()}\n")
+
+
+def asked(paths: Paths) -> str:
+    """What ``ask_for_wave`` last left behind; it differs each time."""
+    try:
+        return (paths.landing / _ASKED).read_text().strip()
+    except FileNotFoundError:
+        return ""
 
 
 def fingerprint(path: Path) -> str:

@@ -97,6 +97,7 @@ class StreamSpec(Declaration):
     refresh_mode: Literal["upsert", "incremental", "full_refresh"]
     schedule: str
     retention_days: int = pydantic.Field(gt=0)
+    rows_expire: bool | None = None
     wave: Wave | None = None
     freshness_hours: int = pydantic.Field(gt=0)
     expected_records_per_day: int = pydantic.Field(ge=0)
@@ -140,6 +141,11 @@ class StreamSpec(Declaration):
             raise ValueError("primary_key: name at least one field")
         if self.category == "engagement" and self.event_time is None:
             raise ValueError("event_time: an engagement stream needs one")
+        if self.rows_expire and self.category != "engagement":
+            raise ValueError(
+                "rows_expire: only rows of an engagement stream have the time of an "
+                "event to count from; leave it out"
+            )
         sent = [self.sent_as(name) for name in self.fields]
         for spellings in (list(self.fields), sent):
             if len({name.lower() for name in spellings}) < len(spellings):
@@ -162,6 +168,17 @@ class StreamSpec(Declaration):
     def is_arrival_ordered(self) -> bool:
         """Whether what arrives later counts as newer, having no better to go by."""
         return self.order_field is None or self.refresh_mode == "full_refresh"
+
+    @property
+    def expires_rows(self) -> bool:
+        """Whether retention ends rows of the table too, and not only files.
+
+        Events do unless declared otherwise: they happened once and grow old, while the
+        row of a profile is what the source says today.
+        """
+        if self.rows_expire is None:
+            return self.category == "engagement" and not self.is_system
+        return self.rows_expire
 
     @property
     def is_system(self) -> bool:

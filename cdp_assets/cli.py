@@ -12,7 +12,12 @@ from pathlib import Path
 
 import click
 
-from cdp_assets.operations.commands import backup_command, restore_command
+from cdp_assets.operations.commands import (
+    backup_command,
+    doctor_command,
+    restore_command,
+    status_command,
+)
 from cdp_assets.operators import outbox_group, quarantine_group
 from cdp_assets.paths import Paths
 from cdp_assets.stream_commands import stream_group
@@ -144,6 +149,8 @@ main.add_command(quarantine_group)
 main.add_command(outbox_group)
 main.add_command(backup_command)
 main.add_command(restore_command)
+main.add_command(status_command)
+main.add_command(doctor_command)
 
 
 if __name__ == "__main__":

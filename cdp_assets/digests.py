@@ -12,6 +12,8 @@ from cdp_assets.declarations import quoted
 
 # What says how a row arrived and not what it holds.
 ARRIVAL = ("_file", "_line", "_load_seq")
+# The digest of a table without rows.
+EMPTY = "0-empty"
 
 
 def digest(
@@ -54,7 +56,7 @@ def digest(
     ).fetchone()
     rows, lower, upper = row or (0, None, None)
     if not rows:
-        return "0-empty"
+        return EMPTY
     mixed = (int(lower) * 31 + int(upper)) % (1 << 128)
     return f"{rows}-{mixed:032x}"
 

@@ -77,7 +77,7 @@ _held: dict[Path, int] = {}
 def living_runs(instance: dg.DagsterInstance, paths: Paths) -> list[dg.DagsterRun]:
     """Runs that have not ended; those whose process has are marked failed."""
     announced = [run.run_id for run in _in_flight(instance) if PID_TAG in run.tags]
-    if announced and _nobody_lives(paths):
+    if announced and nobody_lives(paths):
         # Looked up again: one of them may have ended well before its process did.
         for run in _in_flight(instance):
             if run.run_id in announced:
@@ -89,7 +89,8 @@ def _in_flight(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     return list(instance.get_runs(dg.RunsFilter(statuses=IN_FLIGHT)))
 
 
-def _nobody_lives(paths: Paths) -> bool:
+def nobody_lives(paths: Paths) -> bool:
+    """Whether no process that announced a run is alive."""
     handle = os.open(_lock_file(paths), os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -22,7 +22,7 @@ import duckdb
 
 from cdp_assets import lock
 from cdp_assets.declarations import quoted
-from cdp_assets.digests import digest
+from cdp_assets.digests import EMPTY, digest
 from cdp_assets.operations.manifest import (
     FORMAT,
     NAME,
@@ -44,6 +44,8 @@ from cdp_assets.warehouse import Warehouse, utc_now
 # they share with dbt.
 SCHEMAS = ("ops", "dlo", "identity", "segments", "activation")
 SHARED = ("reference.phone",)
+# What tells dbt that a table need not be built in full: not so after a restore.
+EMPTIED = ("ops.model_state",)
 KEPT = 14
 _NAMED = re.compile(r"\d{8}T\d{6}Z")
 _UNFINISHED = ".unfinished-"
@@ -138,18 +140,19 @@ def _tables(
     for schema, name, ddl in saved_tables(connection):
         path = folder / "tables" / f"{schema}.{name}.parquet"
         relation = f"{quoted(schema)}.{quoted(name)}"
-        connection.execute(
-            f"copy {relation} to '{_literal(path)}' (format parquet, compression zstd)"
-        )
-        (rows,) = connection.execute(f"select count(*) from {relation}").fetchone() or (
-            0,
-        )
+        emptied = f"{schema}.{name}" in EMPTIED
+        (rows,) = connection.execute(
+            f"""
+            copy (from {relation}{" limit 0" if emptied else ""})
+            to '{_literal(path)}' (format parquet, compression zstd)
+            """
+        ).fetchone() or (0,)
         yield SavedTable(
             schema_name=schema,
             name=name,
             ddl=ddl,
             rows=rows,
-            digest=digest(connection, f"{schema}.{name}"),
+            digest=EMPTY if emptied else digest(connection, f"{schema}.{name}"),
             file=describe(folder, path),
         )
 

@@ -1,5 +1,8 @@
 """``cdp backup | restore | status | doctor``: the operator's commands."""
 
+import dataclasses
+import json
+import sys
 from pathlib import Path
 
 import click
@@ -58,3 +61,40 @@ def restore_command(folder: Path, replace: bool, check: bool) -> None:
     click.echo(
         f"{made} is in place, {manifest.rows:,} rows; `cdp run` builds what follows"
     )
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def status_command(as_json: bool) -> None:
+    """The whole platform on one screen; waits for nobody."""
+    from cdp_assets.defs.history import history_of
+    from cdp_assets.operations import screen
+    from cdp_assets.operations.facts import gather
+
+    paths = Paths.from_environment()
+    facts = gather(paths, history_of(paths))
+    if as_json:
+        click.echo(json.dumps(screen.plain(facts), indent=1))
+    else:
+        click.echo(screen.status_text(facts))
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--thorough", is_flag=True, help="Also read every block of every file.")
+def doctor_command(as_json: bool, thorough: bool) -> None:
+    """What is wrong and what to do; exit code 1 for warnings, 2 for failures."""
+    from cdp_assets.defs.history import history_of
+    from cdp_assets.operations import doctor, screen
+    from cdp_assets.operations.facts import check_thoroughly, gather
+
+    paths = Paths.from_environment()
+    damaged = tuple(check_thoroughly(paths)) if thorough else ()
+    facts = gather(paths, history_of(paths))
+    facts = dataclasses.replace(facts, damaged=(*facts.damaged, *damaged))
+    findings = doctor.examine(facts)
+    if as_json:
+        click.echo(json.dumps(screen.plain(findings), indent=1))
+    else:
+        click.echo(screen.doctor_text(findings))
+    sys.exit(doctor.EXIT_CODES[doctor.worst(findings)])

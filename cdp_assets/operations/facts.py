@@ -1,0 +1,341 @@
+"""What is the case right now: the facts that status prints and doctor judges.
+
+Gathered without waiting for anybody: while a writer holds the warehouse its figures are
+absent, and the holder is the news. Nothing is changed, no file is made.
+"""
+
+import contextlib
+import datetime as dt
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from cdp_assets import lock
+from cdp_assets.operations.backup import backups
+from cdp_assets.operations.manifest import (
+    BackupError,
+    latest_migration,
+    read_manifest,
+)
+from cdp_assets.paths import Paths
+from cdp_assets.runs import pinned_as_of
+from cdp_assets.streams import landing
+from cdp_assets.streams.dlo import table_name
+from cdp_assets.streams.spec import StreamSpec, load_streams
+from cdp_assets.warehouse import Warehouse, WarehouseBusyError, utc_now
+
+
+@dataclass(frozen=True)
+class StreamFact:
+    """A stream as the warehouse and the landing zone know it."""
+
+    name: str
+    waiting_files: int
+    last_load_at: dt.datetime | None
+    newest_at: dt.datetime | None
+    hours_allowed: int
+    is_stale: bool
+    quarantined: int
+    unreadable_files: int
+    held_files: int
+
+
+@dataclass(frozen=True)
+class OutboxFact:
+    """How the changes of an activation stand."""
+
+    activation: str
+    pending: int
+    dead: int
+    oldest_pending_at: dt.datetime | None
+    paused_until: dt.datetime | None
+
+
+@dataclass(frozen=True)
+class RunFact:
+    """A run as Dagster keeps it."""
+
+    run_id: str
+    job: str
+    status: str
+    created_at: dt.datetime
+    ended_at: dt.datetime | None
+    is_in_flight: bool
+    is_orphaned: bool
+    """It is in flight and its process is gone."""
+
+
+@dataclass(frozen=True)
+class History:
+    """The last runs, the newest first, and when the daemon last gave a sign."""
+
+    runs: Sequence[RunFact] = ()
+    daemon_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
+class BackupFact:
+    """The newest backup."""
+
+    path: str
+    made_at: dt.datetime
+
+
+@dataclass(frozen=True)
+class WarehouseFacts:
+    """What only the warehouse knows."""
+
+    streams: Sequence[StreamFact]
+    people: int | None
+    held_run: int | None
+    """The identity run that is held, if the last one is."""
+    held_gate: str | None
+    migrations_pending: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything at one instant (UTC)."""
+
+    at: dt.datetime
+    root: str
+    warehouse_bytes: int | None
+    """None: there is no warehouse."""
+    holders: Sequence[lock.Holder]
+    is_lock_free: bool
+    disk_free: int
+    disk_total: int
+    clock: dt.datetime | None
+    """The instant the clock is pinned to."""
+    restore_unfinished: bool
+    backup: BackupFact | None
+    outbox: Sequence[OutboxFact]
+    history: History
+    warehouse: WarehouseFacts | None = None
+    unknown: str | None = None
+    """Why there is a warehouse but no facts from it."""
+    damaged: Sequence[str] = field(default_factory=tuple)
+    """Files that cannot be read, in words."""
+
+
+def gather(paths: Paths, history: History | None = None) -> Facts:
+    """Look at everything once.
+
+    Args:
+        paths: The runtime folder.
+        history: What Dagster knows, which this module does not.
+    """
+    damaged: list[str] = []
+    disk = shutil.disk_usage(_existing(paths.root))
+    # Before the warehouse is read: the reader would sign for the lock itself.
+    holders, free = lock.holders(paths.lock), lock.is_free(paths.lock)
+    known, unknown = None, None
+    if paths.warehouse.exists():
+        try:
+            with Warehouse(paths, wait_seconds=1, say=_silent).reading(
+                "a look at everything"
+            ) as connection:
+                known = _warehouse(connection, paths)
+        except WarehouseBusyError as busy:
+            unknown = str(busy)
+        except RuntimeError as error:
+            unknown = str(error)
+        except duckdb.Error as error:
+            unknown = "the warehouse cannot be read"
+            damaged.append(f"{paths.warehouse.name}: {str(error).splitlines()[0]}")
+    return Facts(
+        at=utc_now(),
+        root=str(paths.root),
+        warehouse_bytes=_size(paths.warehouse),
+        holders=holders,
+        is_lock_free=free,
+        disk_free=disk.free,
+        disk_total=disk.total,
+        clock=_clock(paths, damaged),
+        restore_unfinished=paths.restoring.exists(),
+        backup=_backup(paths, damaged),
+        outbox=_outbox(paths, damaged),
+        history=history or History(),
+        warehouse=known,
+        unknown=unknown,
+        damaged=tuple(damaged),
+    )
+
+
+def check_thoroughly(paths: Paths) -> list[str]:
+    """Read every block of the warehouse and of the SQLite files.
+
+    Takes the time of reading them; the warehouse's readers need not wait, writers do.
+
+    Returns:
+        What is damaged, in words; empty when nothing is.
+    """
+    damaged = []
+    if paths.warehouse.exists():
+        try:
+            with Warehouse(paths).reading("a check of every block") as connection:
+                for schema, name in connection.execute(
+                    """
+                    select schema_name, table_name from duckdb_tables()
+                    where database_name = current_database() and not temporary
+                    """
+                ).fetchall():
+                    connection.execute(
+                        f'select bit_xor(hash(t)) from "{schema}"."{name}" as t'
+                    ).fetchone()
+        except duckdb.Error as error:
+            damaged.append(f"{paths.warehouse.name}: {str(error).splitlines()[0]}")
+    for path in (paths.outbox, *sorted(paths.serving.glob("*.sqlite"))):
+        if path.exists():
+            damaged.extend(_sqlite_damage(path))
+    return damaged
+
+
+def _warehouse(connection: duckdb.DuckDBPyConnection, paths: Paths) -> WarehouseFacts:
+    (applied,) = connection.execute(
+        "select coalesce(max(version), 0) from ops.migration"
+    ).fetchone() or (0,)
+    last = connection.execute(
+        """
+        select run, status, gate, people from identity.run
+        where object = 'individual' order by run desc limit 1
+        """
+    ).fetchone()
+    people = connection.execute(
+        """
+        select people from identity.run
+        where object = 'individual' and status = 'promoted' order by run desc limit 1
+        """
+    ).fetchone()
+    now = pinned_as_of(paths) or utc_now()
+    held = last is not None and last[1] == "held"
+    return WarehouseFacts(
+        streams=[
+            _stream(connection, paths, spec, now) for spec in load_streams().values()
+        ],
+        people=people[0] if people else None,
+        held_run=last[0] if last and held else None,
+        held_gate=last[2] if last and held else None,
+        migrations_pending=max(0, latest_migration() - applied),
+    )
+
+
+def _stream(
+    connection: duckdb.DuckDBPyConnection,
+    paths: Paths,
+    spec: StreamSpec,
+    now: dt.datetime,
+) -> StreamFact:
+    loaded_at, quarantined, unreadable, held = connection.execute(
+        """
+        select (select max(finished_at) from ops.load where stream = $stream),
+            (
+                select count(*) from ops.quarantine
+                where stream = $stream and replayed_load_seq is null
+            ),
+            count(*) filter (where outcome = 'unreadable'),
+            count(*) filter (where outcome = 'held')
+        from ops.landed_file where stream = $stream
+        """,
+        {"stream": spec.name},
+    ).fetchone() or (None, 0, 0, 0)
+    newest = None
+    # A stream that was declared since has no table yet.
+    with contextlib.suppress(duckdb.CatalogException):
+        (newest,) = connection.execute(
+            f"select max(_modified_at) from {table_name(spec)} where _modified_at <= ?",
+            [now],
+        ).fetchone() or (None,)
+    allowed = dt.timedelta(hours=spec.freshness_hours)
+    return StreamFact(
+        name=spec.name,
+        waiting_files=len(landing.waiting(connection, paths, spec)),
+        last_load_at=loaded_at,
+        newest_at=newest,
+        hours_allowed=spec.freshness_hours,
+        is_stale=not spec.is_system and newest is not None and now - newest > allowed,
+        quarantined=quarantined,
+        unreadable_files=unreadable,
+        held_files=held,
+    )
+
+
+def _outbox(paths: Paths, damaged: list[str]) -> list[OutboxFact]:
+    if not paths.outbox.exists():
+        return []
+    try:
+        with contextlib.closing(_open(paths.outbox)) as outbox:
+            rows = outbox.execute(
+                """
+                select o.activation,
+                    sum(o.state in ('pending', 'delivering')), sum(o.state = 'dead'),
+                    min(iif(
+                        o.state in ('pending', 'delivering'), o.planned_at, null
+                    )),
+                    max(p.until)
+                from outbox as o left join pause as p using (activation)
+                group by o.activation order by o.activation
+                """
+            ).fetchall()
+    except sqlite3.Error as error:
+        damaged.append(f"{paths.outbox.name}: {error}")
+        return []
+    return [
+        OutboxFact(name, pending, dead, _instant(oldest), _instant(until))
+        for name, pending, dead, oldest, until in rows
+    ]
+
+
+def _backup(paths: Paths, damaged: list[str]) -> BackupFact | None:
+    made = backups(paths.backups)
+    if not made:
+        return None
+    try:
+        manifest = read_manifest(made[-1])
+    except BackupError as error:
+        damaged.append(str(error))
+        return None
+    return BackupFact(str(made[-1]), manifest.made_at)
+
+
+def _clock(paths: Paths, damaged: list[str]) -> dt.datetime | None:
+    try:
+        return pinned_as_of(paths)
+    except ValueError as error:
+        damaged.append(str(error))
+        return None
+
+
+def _sqlite_damage(path: Path) -> list[str]:
+    try:
+        with contextlib.closing(_open(path)) as store:
+            verdict = store.execute("pragma integrity_check(1)").fetchone()[0]
+    except sqlite3.Error as error:
+        verdict = str(error)
+    return [] if verdict == "ok" else [f"{path.name}: {verdict}"]
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+
+
+def _instant(text: str | None) -> dt.datetime | None:
+    return dt.datetime.fromisoformat(text) if text else None
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.exists() else None
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _silent(words: str) -> None:
+    """Who is waited for is among the facts."""

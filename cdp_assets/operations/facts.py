@@ -18,7 +18,7 @@ from cdp_assets import lock
 from cdp_assets.operations.backup import backups
 from cdp_assets.operations.manifest import (
     BackupError,
-    latest_migration,
+    known_migrations,
     read_manifest,
 )
 from cdp_assets.paths import Paths
@@ -196,9 +196,12 @@ def check_thoroughly(paths: Paths) -> list[str]:
 
 
 def _warehouse(connection: duckdb.DuckDBPyConnection, paths: Paths) -> WarehouseFacts:
-    (applied,) = connection.execute(
-        "select coalesce(max(version), 0) from ops.migration"
-    ).fetchone() or (0,)
+    applied = {
+        version
+        for (version,) in connection.execute(
+            "select version from ops.migration"
+        ).fetchall()
+    }
     last = connection.execute(
         """
         select run, status, gate, people from identity.run
@@ -220,7 +223,7 @@ def _warehouse(connection: duckdb.DuckDBPyConnection, paths: Paths) -> Warehouse
         people=people[0] if people else None,
         held_run=last[0] if last and held else None,
         held_gate=last[2] if last and held else None,
-        migrations_pending=max(0, latest_migration() - applied),
+        migrations_pending=len(known_migrations() - applied),
     )
 
 

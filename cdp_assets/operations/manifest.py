@@ -7,7 +7,6 @@ be read is a whole backup, and every file that it names can be compared with it.
 import datetime as dt
 import hashlib
 import json
-import re
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -169,13 +168,15 @@ def check_files(folder: Path, manifest: Manifest) -> None:
             )
 
 
-def latest_migration(folder: Path = MIGRATIONS) -> int:
+def latest_migration() -> int:
     """The number of the last migration that this version brings."""
-    return max(
-        int(found.group())
-        for path in folder.glob("[0-9]*.sql")
-        if (found := re.match(r"\d+", path.name))
-    )
+    return max(known_migrations())
+
+
+def known_migrations() -> set[int]:
+    """The numbers of all migrations that this version brings."""
+    names = (path.name for path in MIGRATIONS.glob("[0-9]*.sql"))
+    return {int(name.split("_")[0]) for name in names}
 
 
 def _sha256(path: Path) -> str:

@@ -80,6 +80,11 @@ class PhonePlace(Declaration):
     only: dict[str, str] = pydantic.Field(default_factory=dict)
     """Fields and the text they must have, in any case, for this to be a number."""
 
+    def fields(self) -> list[str]:
+        """The fields it names."""
+        places = [self.number, *filter(None, [self.country])]
+        return [place.split(".")[0] for place in places] + list(self.only)
+
 
 class StreamSpec(Declaration):
     """One data stream: a source's object, and how its records are kept."""
@@ -119,12 +124,8 @@ class StreamSpec(Declaration):
 
     @pydantic.model_validator(mode="after")
     def _names_exist(self) -> "StreamSpec":
-        phones = [
-            [place.number, *filter(None, [place.country]), *place.only]
-            for place in self.phones
-        ]
         named = {
-            "phones": tuple(n.split(".")[0] for names in phones for n in names),
+            "phones": tuple(name for place in self.phones for name in place.fields()),
             "primary_key": self.primary_key,
             "modified_at": (self.modified_at,),
             "event_time": (self.event_time,),
@@ -146,6 +147,10 @@ class StreamSpec(Declaration):
                 "rows_expire: only rows of an engagement stream have the time of an "
                 "event to count from; leave it out"
             )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _names_are_free(self) -> "StreamSpec":
         sent = [self.sent_as(name) for name in self.fields]
         for spellings in (list(self.fields), sent):
             if len({name.lower() for name in spellings}) < len(spellings):

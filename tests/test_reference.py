@@ -100,7 +100,8 @@ def test_every_column_with_numbers_is_read(loading):
         number = f"+49 30 12345{order:02d}"
         loading.connection.execute(
             f"""
-            insert into dlo.{spec.name} ("{field}", _is_deleted) values (?, false)
+            insert into dlo.{spec.name} ("{field}", _is_deleted, _load_seq)
+            values (?, false, 1)
             """,
             [json.dumps({key: number, "country_code": "DE"}) if key else number],
         )
@@ -119,8 +120,8 @@ def test_what_is_no_number_by_the_declaration_is_left_out(loading):
     loading.connection.execute(
         """
         insert into dlo.consent_log
-            (contact_point_value, contact_point_type, _is_deleted)
-        values ('ada@example.com', 'email', false)
+            (contact_point_value, contact_point_type, _is_deleted, _load_seq)
+        values ('ada@example.com', 'email', false, 1)
         """
     )
 
@@ -136,6 +137,26 @@ def test_only_new_pairs_are_worked_out(loading):
 
     assert (first.new, first.valid, second.new) == (1, 1, 0)
     assert digest(loading.connection, "reference.phone") == before
+
+
+def test_only_what_was_loaded_since_is_looked_through(loading):
+    """A hundred thousand wrong numbers would otherwise be compared at every wave."""
+    contact(loading, 1, "DE", "030 1234567")
+    refresh_phones(loading.connection)
+    loading.connection.execute("delete from reference.phone")
+    contact(loading, 2, "DE", "030 7654321")
+
+    assert refresh_phones(loading.connection).new == 1
+    assert phones(loading) == [("030 7654321", "DE", "+49307654321")]
+
+
+def test_a_place_that_is_declared_later_is_looked_through_from_the_start(loading):
+    contact(loading, 1, "DE", "030 1234567", mobile="0170 1234567")
+    spec = load_streams()["crm_contact"]
+    only_phone = spec.model_copy(update={"phones": spec.phones[:1]})
+
+    assert refresh_phones(loading.connection, [only_phone]).new == 1
+    assert refresh_phones(loading.connection, [spec]).new == 1
 
 
 def test_a_new_version_of_the_normaliser_works_every_number_out_again(loading):

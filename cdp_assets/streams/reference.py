@@ -7,7 +7,7 @@ was typed as country, or '' when it has none.
 """
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # Raise it when the rules below change: every number is then worked out again.
 _RULES = 2
 _BATCH = 100_000
+# Under which name ops.model_state keeps what was looked through.
+_STATE = "reference.phone"
 # Keyboards and forms yield these. Plans have numbers among them (01 23 45 67 89 is one
 # of Paris), but who types one hides the own number, and it would join strangers.
 _RUNS = ("0123456789", "1234567890", "9876543210")
@@ -65,14 +67,17 @@ def refresh_phones(
     """Work out the numbers that ``reference.phone`` has not, in one transaction.
 
     The streams say where they have them (``phones``); default: those of this package.
+    Only what was loaded since the last refresh is looked through, unless the rules or
+    the declarations have changed since.
     """
     version = normaliser_version()
-    places = load_streams().values() if specs is None else specs
+    places = list(load_streams().values() if specs is None else specs)
     with transaction(connection):
-        connection.execute(
+        (outdated,) = connection.execute(
             "delete from reference.phone where normaliser_version <> ?", [version]
-        )
-        pairs = _new_pairs(connection, places)
+        ).fetchone() or (0,)
+        mark = _advance_mark(connection, places)
+        pairs = _new_pairs(connection, places, -1 if outdated else mark)
         valid = 0
         for begin in range(0, len(pairs), _BATCH):
             batch = pairs[begin : begin + _BATCH]
@@ -149,8 +154,32 @@ def _judged(parsed: "phonenumbers.PhoneNumber") -> Phone:
     return Phone(None, None, f"no number of +{parsed.country_code} begins like this")
 
 
+def _advance_mark(
+    connection: duckdb.DuckDBPyConnection, specs: Sequence[StreamSpec]
+) -> int:
+    """The last load that was looked through; from here on, all that there are now."""
+    definition = f"{normaliser_version()}; " + "; ".join(
+        f"{spec.name} {place.model_dump_json()}"
+        for spec in sorted(specs, key=lambda spec: spec.name)
+        for place in spec.phones
+    )
+    found = connection.execute(
+        "select mark from ops.model_state where model = $model and definition = $now",
+        {"model": _STATE, "now": definition},
+    ).fetchone()
+    connection.execute("delete from ops.model_state where model = ?", [_STATE])
+    connection.execute(
+        """
+        insert into ops.model_state
+        select ?, ?, coalesce(max(load_seq), -1) from ops.load
+        """,
+        [_STATE, definition],
+    )
+    return int(found[0]) if found else -1
+
+
 def _new_pairs(
-    connection: duckdb.DuckDBPyConnection, specs: Iterable[StreamSpec]
+    connection: duckdb.DuckDBPyConnection, specs: Sequence[StreamSpec], mark: int
 ) -> list[tuple[str, str]]:
     there = {
         name
@@ -184,14 +213,19 @@ def _new_pairs(
             on known.raw = sent.number and known.country_hint = sent.hint
         order by all
         """,
-        {"aliases": list(aliases), "codes": list(aliases.values()), **only},
+        {
+            "aliases": list(aliases),
+            "codes": list(aliases.values()),
+            "mark": mark,
+            **only,
+        },
     )
     return found.fetchall()
 
 
 def _typed(spec: StreamSpec, place: PhonePlace, only: dict[str, str]) -> str:
     """One place's numbers and countries as SQL; parameters are added to ``only``."""
-    conditions = ["not _is_deleted"]
+    conditions = ["not _is_deleted", "_load_seq > $mark"]
     for field, value in place.only.items():
         only[f"only_{len(only)}"] = value.lower()
         conditions.append(f"lower(trim({quoted(field)})) = $only_{len(only) - 1}")

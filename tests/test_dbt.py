@@ -12,7 +12,6 @@ import pytest
 from dbt.cli.main import dbtRunner
 
 from cdp_assets.paths import DBT_PROJECT
-from cdp_assets.streams.dlo import BOOKKEEPING
 from cdp_assets.streams.spec import SQL_TYPES, load_streams
 
 # Layer -> what it may read. A seed stands in `reference`, a source in its own name.
@@ -201,7 +200,7 @@ def test_the_dlo_sources_are_the_streams(manifest: dict[str, Any]) -> None:
     declared = {
         name: {
             **{field: SQL_TYPES[f.type] for field, f in spec.fields.items()},
-            **BOOKKEEPING,
+            **spec.bookkeeping,
         }
         for name, spec in load_streams().items()
     }

@@ -12,21 +12,17 @@ import time
 
 import duckdb
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from cdp_assets.digests import ARRIVAL, digest, digests
+from cdp_assets.digests import digests
 from cdp_assets.streams.budget import Budget
 from cdp_assets.streams.dlo import (
-    BOOKKEEPING,
     SchemaConflictError,
     ensure_table,
     ensure_tables,
 )
 from cdp_assets.streams.landing import land
-from cdp_assets.streams.load import load, load_waiting
-from cdp_assets.streams.spec import StreamSpec, load_streams
-from cdp_assets.warehouse import migrate
+from cdp_assets.streams.load import load_waiting
+from cdp_assets.streams.spec import load_streams
 
 STARTED_AT = dt.datetime(2026, 11, 1, 12)
 
@@ -65,7 +61,7 @@ def test_every_declared_stream_has_a_table_of_its_fields(loading):
 
     for spec in specs.values():
         found = loading.connection.execute(f"from dlo.{spec.name} limit 0").description
-        assert [column[0] for column in found] == [*spec.fields, *BOOKKEEPING]
+        assert [column[0] for column in found] == [*spec.fields, *spec.bookkeeping]
 
 
 def test_a_record_says_where_it_came_from(loading, thing):
@@ -349,111 +345,6 @@ def test_a_load_that_fails_at_its_end_leaves_nothing_and_can_be_repeated(
     assert digests(loading.connection, ["dlo", "ops"]) == before
     assert loading.rows("from duckdb_tables() where temporary") == []
     assert counted(loading.load(thing())) == {"updated": 1, "quarantined": 1}
-
-
-# Few keys, instants and contents, so that ties and deletions of all kinds come up.
-VERSION = st.fixed_dictionaries(
-    {
-        "id": st.sampled_from(["a", "a", "a", "b", None]),
-        "at": st.sampled_from(["2026-01-01", "2026-01-01", "2026-01-02", "never"]),
-        "name": st.sampled_from(["x", "y", "z", None]),
-        "gone": st.booleans(),
-    }
-)
-
-
-@pytest.fixture(scope="module")
-def memory():
-    with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        migrate(connection)
-        yield connection
-
-
-def arrange(draw, versions):
-    """The versions in any order, split into files in any way, some files twice."""
-    order = draw(st.permutations(versions))
-    cuts = sorted(draw(st.sets(st.integers(1, max(len(order) - 1, 1)), max_size=4)))
-    parts = [order[a:b] for a, b in itertools.pairwise([0, *cuts, len(order)])]
-    files = [lines(*part) for part in parts if part]
-    again = draw(st.lists(st.sampled_from(files), max_size=2)) if files else []
-    return draw(st.permutations(files + again)), draw(st.booleans())
-
-
-def fold_all(connection, spec, folder, files, *, at_once):
-    for table in ("ops.load", "ops.landed_file", "ops.quarantine"):
-        connection.execute(f"truncate {table}")
-    connection.execute("drop table if exists dlo.thing")
-    ensure_table(connection, spec)
-    folder.mkdir()
-    paths = []
-    for place, content in enumerate(files):
-        paths.append(folder / f"{place:03d}.ndjson")
-        paths[-1].write_bytes(content)
-    batches = [paths] if at_once else [[path] for path in paths]
-    for batch in batches:
-        load(connection, spec, batch, started_at=STARTED_AT)
-    conserved = connection.execute(
-        """
-        select bool_and(rows_in = inserted + updated + deleted + unchanged + superseded
-            + quarantined) and (select coalesce(sum(rows), 0) from ops.landed_file)
-            = sum(rows_in) from ops.load
-        """
-    ).fetchone()
-    quarantine = connection.execute(
-        "select sum(quarantined), (select count(*) from ops.quarantine) from ops.load"
-    ).fetchone()
-    assert not files or (conserved == (True,) and quarantine[0] == quarantine[1])
-    return digest(connection, "dlo.thing", exclude=ARRIVAL)
-
-
-@settings(max_examples=60, deadline=None)
-@given(data=st.data(), versions=st.lists(VERSION, max_size=8), is_event=st.booleans())
-def test_any_order_any_split_and_any_repetition_give_the_same_table(
-    memory, tmp_path_factory, thing_types, data, versions, is_event
-):
-    """A partner's retries and a slow network decide the order; nobody else should."""
-    folder = tmp_path_factory.mktemp("files")
-    spec = thing_types[is_event]
-    digests = set()
-    for place in range(2):
-        files, at_once = arrange(data.draw, versions)
-        digests.add(fold_all(memory, spec, folder / str(place), files, at_once=at_once))
-
-    assert len(digests) == 1
-
-
-@pytest.fixture(scope="module")
-def thing_types() -> dict[bool, StreamSpec]:
-    base = {
-        "name": "thing",
-        "source_system": "test",
-        "source_object": "Thing",
-        "description": "Things.",
-        "connection": {"format": "ndjson"},
-        "primary_key": ["id"],
-        "deleted_flag": "gone",
-        "schedule": "0 * * * *",
-        "retention_days": 1,
-        "freshness_hours": 1,
-        "expected_records_per_day": 1,
-        "fields": {
-            "id": "string",
-            "at": "timestamp",
-            "name": "string",
-            "gone": "boolean",
-        },
-    }
-    profile = {"category": "profile", "modified_at": "at", "refresh_mode": "upsert"}
-    event = {
-        "category": "engagement",
-        "event_time": "at",
-        "refresh_mode": "incremental",
-    }
-    return {
-        False: StreamSpec.model_validate(base | profile),
-        True: StreamSpec.model_validate(base | event),
-    }
 
 
 LOADER = """

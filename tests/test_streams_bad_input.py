@@ -226,7 +226,7 @@ def test_a_parquet_file_with_damaged_pages_refuses_the_file(loading, thing):
 
 
 @pytest.mark.parametrize("format_", ["csv", "ndjson", "parquet"])
-def test_a_column_that_is_not_declared_is_ignored_and_noted(loading, thing, format_):
+def test_a_column_that_is_not_declared_is_kept_and_noted(loading, thing, format_):
     content = {
         "csv": b"id,at,colour\n1,2026-01-01,red\n",
         "ndjson": json.dumps({"id": "1", "at": AT, "colour": "red"}).encode(),
@@ -237,7 +237,8 @@ def test_a_column_that_is_not_declared_is_ignored_and_noted(loading, thing, form
 
     assert result.inserted == 1
     (note,) = [note for note in result.notes if "not declared" in note]
-    assert note.endswith("ignored: colour")
+    assert note.endswith("kept in _undeclared: colour")
+    assert loading.rows("select _undeclared from dlo.thing") == [({"colour": "red"},)]
     assert loading.rows("select notes from ops.load") == [(list(result.notes),)]
 
 
@@ -474,7 +475,7 @@ def test_a_declared_column_that_is_there_twice_refuses_the_file(loading, thing):
     assert reason.startswith("column 'name' stands 2 times in the header")
 
 
-def test_an_ignored_column_may_be_there_twice(loading, thing):
+def test_an_undeclared_column_may_be_there_twice(loading, thing):
     result = loading.load(thing("csv"), b"id,at,x,x,\n1,2026-01-01,a,b,\n,,c,d,e\n")
 
     assert (result.inserted, result.quarantined) == (1, 1)

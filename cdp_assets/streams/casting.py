@@ -64,9 +64,9 @@ def value(type_: FieldType, text: str) -> str:
             return f"try_cast({text} as json)"
 
 
-def reason(type_: FieldType, text: str) -> str:
-    """Why cleaned text does not fit, and what would."""
-    shown = f"'''' || left({text}, 40) || '''"
+def reason(type_: FieldType, text: str, masked: str) -> str:
+    """Why cleaned text does not fit, and what would; quotes what ``masked`` has."""
+    shown = f"'''' || left({masked}, 40) || '''"
     match type_:
         case "integer":
             return (
@@ -101,19 +101,34 @@ def reason(type_: FieldType, text: str) -> str:
             return f"{shown} is not text'"
 
 
-def row_hash(spec: StreamSpec, typed: dict[str, str]) -> str:
-    """MD5 over the declared fields in order, each with its name.
+def row_hash(spec: StreamSpec, typed: dict[str, str], undeclared: str) -> str:
+    """MD5 over what a row says, declared or not: values with names, in names' order.
 
     Nulls are left out, so a field that is added to the declaration changes no hash
-    before it is sent. The separator is a control character: a length before each value
-    would be proof even against texts that hold one, but takes twice as long (2.9 s of
+    before it is sent; nor does one change when a text that was kept undeclared gets its
+    declaration. The separator is a control character: a length before each value would
+    be proof even against texts that hold one, but takes twice as long (2.9 s of
     processor for a million contacts).
     """
-    texts = ", ".join(
-        f"'{name}=' || {_as_text(field.type, typed[name])}"
+    texts = {
+        spec.sent_as(name).lower(): _as_text(field.type, typed[name])
         for name, field in spec.fields.items()
+    }
+    names = sorted(texts)
+    texts = {name: f"'{_escaped(name)}=' || {text}" for name, text in texts.items()}
+    declared = f"concat_ws(chr(31), {', '.join(texts[name] for name in names)})"
+    parts = ", ".join(
+        f"{{'name': '{_escaped(name)}', 'says': {texts[name]}}}" for name in names
     )
-    return f"md5(concat_ws(chr(31), {texts}))"
+    both = f"""list_concat([{parts}], list_transform(map_entries({undeclared}),
+        lambda entry: {{
+            'name': lower(trim(entry.key)),
+            'says': lower(trim(entry.key)) || '=' || entry.value
+        }}))"""
+    said = f"list_sort(list_filter({both}, lambda part: part.says is not null))"
+    return f"""md5(case when {undeclared} is null then {declared}
+        else array_to_string(
+            list_transform({said}, lambda part: part.says), chr(31)) end)"""
 
 
 def record_id(spec: StreamSpec, typed: dict[str, str]) -> str:
@@ -138,6 +153,10 @@ def deleted(spec: StreamSpec, typed: dict[str, str]) -> str:
             # A deletion time: there is one or there is none.
             truth = f"{flag} is not null"
     return f"coalesce({truth}, false)"
+
+
+def _escaped(name: str) -> str:
+    return name.replace("'", "''")
 
 
 def _decimal(text: str, sql_type: str) -> str:

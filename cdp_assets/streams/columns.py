@@ -1,14 +1,16 @@
 """Which of a file's columns is which declared field.
 
-Names match whatever their case, since exports of one system differ in it. A column that
-is not declared is left out and noted; a declared one that is not there is null, unless
-the record cannot do without it: then the file is refused.
+Names match whatever their case, since exports of one system differ in it. What becomes
+of a column that is not declared is the stream's ``on_drift`` (drift.py); a declared one
+that is not there is null, unless the record cannot do without it: then the file is
+refused.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cdp_assets.streams import drift
 from cdp_assets.streams.scan import UnreadableError
 from cdp_assets.streams.spec import StreamSpec
 
@@ -19,16 +21,18 @@ class Matched:
 
     positions: dict[str, int]
     """Declared field to position in the file."""
-    ignored: tuple[str, ...]
+    undeclared: dict[str, int]
+    """Name of what is not declared to position; a number where a name repeats."""
     missing: tuple[str, ...]
 
-    def notes(self) -> list[str]:
+    def notes(self, spec: StreamSpec) -> list[str]:
         """What an operator should know about these columns, in words."""
         found = []
-        if self.ignored:
-            found.append(f"columns not declared, ignored: {_listed(self.ignored)}")
-        if self.missing:
-            found.append(f"declared columns not sent, null: {_listed(self.missing)}")
+        if self.undeclared:
+            found.append(drift.note(spec, tuple(self.undeclared)))
+        if self.missing and not spec.is_partial:
+            missing = drift.listed(self.missing)
+            found.append(f"declared columns not sent, null: {missing}")
         return found
 
 
@@ -36,8 +40,9 @@ def match_columns(spec: StreamSpec, names: Sequence[str]) -> Matched:
     """Match a file's column names with the declared fields.
 
     Raises:
-        UnreadableError: A column of the key or a required one is missing, or a
-            declared one is there twice.
+        UnreadableError: A column that the record cannot do without is missing, a
+            declared one is there twice, or the declaration is frozen and the file has
+            others.
     """
     folded = [name.strip().lower() for name in names]
     declared = {spec.sent_as(name).lower(): name for name in spec.fields}
@@ -54,20 +59,23 @@ def match_columns(spec: StreamSpec, names: Sequence[str]) -> Matched:
         if name in declared
     }
     missing = [name for name in spec.fields if name not in positions]
-    needed = [
-        name
-        for name in missing
-        if name in spec.primary_key or spec.fields[name].required
-    ]
+    needed = [name for name in missing if spec.must_be_sent(name)]
     if needed:
         column = spec.sent_as(needed[0])
         raise UnreadableError(
-            f"column {column!r} is missing; the file has {_listed(names)}"
+            f"column {column!r} is missing; the file has {drift.listed(names)}"
         )
-    ignored = tuple(
-        name.strip() for name in names if name.strip().lower() not in declared
-    )
-    return Matched(positions, ignored, tuple(missing))
+    strange = set(drift.undeclared(spec, names))
+    undeclared = {
+        unique: position
+        for position, (name, unique) in enumerate(
+            zip(names, unique_names([n.strip() for n in names]), strict=True)
+        )
+        if name in strange
+    }
+    if undeclared and spec.on_drift == "freeze":
+        raise UnreadableError(drift.refusal(tuple(undeclared)))
+    return Matched(positions, undeclared, tuple(missing))
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
@@ -78,8 +86,3 @@ def unique_names(names: Sequence[str]) -> list[str]:
         seen[name] += 1
         found.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
     return found
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(name.strip() or "(no name)" for name in names[:30])
-    return shown if len(names) <= 30 else f"{shown} and {len(names) - 30} more"

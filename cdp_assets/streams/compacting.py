@@ -1,13 +1,14 @@
 """Writing a compacted file: every row of its originals, as sent, with file and line."""
 
+import re
 from pathlib import Path
 
 import duckdb
 
 from cdp_assets.streams.compacted import FILE, KEY, LINE, NUMBER, Manifest
-from cdp_assets.streams.fold import LINE as PLACED_LINE
-from cdp_assets.streams.fold import PLACED, place_rows
 from cdp_assets.streams.load import describe_files
+from cdp_assets.streams.places import LINE as PLACED_LINE
+from cdp_assets.streams.places import PLACED, place_rows
 from cdp_assets.streams.readers import encoding_of, read_files
 from cdp_assets.streams.scan import Scan, scan, work_folder
 from cdp_assets.streams.spec import StreamSpec
@@ -105,15 +106,17 @@ def keep(
     connection: duckdb.DuckDBPyConnection, spec: StreamSpec, source: Source
 ) -> None:
     """Stage a source's rows as they were sent."""
-    connection.execute(
-        f"""
+    query = f"""
         insert into stage
         select {source.file_no}, {source.line}, {source.newlines},
             case when {source.blank} then {BLANK} else {GOOD} end, fault,
             {source.record}
         from (select *, {source.fault} as fault from {source.sql})
-        """,
-        source.parameters,
+    """
+    # What reads columns that are not declared is no part of it.
+    named = set(re.findall(r"\$(\w+)", query))
+    connection.execute(
+        query, {key: source.parameters[key] for key in named & source.parameters.keys()}
     )
 
 

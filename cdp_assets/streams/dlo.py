@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import duckdb
 
 from cdp_assets.declarations import quoted
-from cdp_assets.streams.spec import BOOKKEEPING, SQL_TYPES, StreamSpec
+from cdp_assets.streams.drift import adopt_declared
+from cdp_assets.streams.spec import SQL_TYPES, StreamSpec
 
 
 class SchemaConflictError(ValueError):
@@ -40,7 +41,7 @@ def ensure_table(connection: duckdb.DuckDBPyConnection, spec: StreamSpec) -> Non
     """
     wanted = {
         name: SQL_TYPES[field.type] for name, field in spec.fields.items()
-    } | BOOKKEEPING
+    } | spec.bookkeeping
     columns = ", ".join(f"{quoted(name)} {type_}" for name, type_ in wanted.items())
     connection.execute(f"create table if not exists {table_name(spec)} ({columns})")
     there = {
@@ -64,6 +65,7 @@ def ensure_table(connection: duckdb.DuckDBPyConnection, spec: StreamSpec) -> Non
                 f"{spec.name}.yaml: fields: {name}: declared as {type_}, but the table "
                 f"holds {there[name.lower()]}; declare that, or a field of another name"
             )
+    adopt_declared(connection, spec)
 
 
 def ensure_tables(

@@ -3,7 +3,8 @@
 Versions of a key are ordered by (order field, delete flag, content hash). The order is
 total, so neither the order in which files arrive, nor how they are split, nor how often
 they come changes what is kept. Where the source gives no order field, and in a full
-refresh, what arrives later is greater.
+refresh, what arrives later is greater. Partial updates are folded field by field
+(merge.py).
 """
 
 import datetime as dt
@@ -13,6 +14,8 @@ import duckdb
 
 from cdp_assets.declarations import quoted
 from cdp_assets.streams.dlo import table_name
+from cdp_assets.streams.merge import judge_partial, write_partial
+from cdp_assets.streams.places import LINE, PLACED
 from cdp_assets.streams.spec import StreamSpec
 from cdp_assets.streams.staging import GOOD
 
@@ -50,60 +53,21 @@ def fold(
         started_at: The time of changes that carry none.
         is_whole: Whether the stage is a whole extract, so that absence means deletion.
     """
-    _judge(connection, spec)
+    judge = judge_partial if spec.is_partial else _judge
+    judge(connection, spec)
     counts = dict(
         connection.execute(
             "select verdict, count(*) from verdict group by 1"
         ).fetchall()
     )
-    if counts.get("updated") or counts.get("deleted"):
-        connection.execute(
-            f"""
-            delete from {table_name(spec)} where _record_id in (
-                select record_id from stage join verdict on stage.rowid = verdict.row
-                where verdict in ('updated', 'deleted')
-            )
-            """
-        )
-    if counts.keys() & {"inserted", "updated", "deleted"}:
+    if spec.is_partial:
+        write_partial(connection, spec, load_seq)
+    elif counts.keys() & {"inserted", "updated", "deleted"}:
         _write(connection, spec, load_seq, started_at)
     absent = _delete_absent(connection, spec, load_seq, started_at) if is_whole else 0
     found = {verdict: counts.get(verdict, 0) for verdict in _VERDICTS}
     found["deleted"] += absent
     return Folded(**found, absent=absent)
-
-
-def place_rows(connection: duckdb.DuckDBPyConnection) -> None:
-    """Work out where each staged row stands in its file: table ``place(row, shift)``.
-
-    It holds only rows that stand further down because fields before them hold line
-    breaks; everywhere else the position is the line.
-    """
-    connection.execute(
-        """
-        create or replace temp table place as
-        select * from (
-            select rowid as row, sum(newlines) over (
-                partition by file_no order by rowid
-                rows between unbounded preceding and 1 preceding
-            )::bigint as shift
-            from stage
-            where file_no in (select file_no from stage where newlines > 0)
-        )
-        where shift > 0
-        """
-    )
-
-
-LINE = """coalesce(
-    stage.line,
-    stage.rowid - staged_file.first_row + staged_file.first_line
-        + coalesce(place.shift, 0)
-)"""
-
-PLACED = """stage
-    join staged_file using (file_no)
-    left join place on place.row = stage.rowid"""
 
 
 def _judge(connection: duckdb.DuckDBPyConnection, spec: StreamSpec) -> None:
@@ -164,15 +128,23 @@ def _write(
     load_seq: int,
     started_at: dt.datetime,
 ) -> None:
+    connection.execute(
+        f"""
+        delete from {table_name(spec)} where _record_id in (
+            select record_id from stage join verdict on stage.rowid = verdict.row
+            where verdict in ('updated', 'deleted')
+        )
+        """
+    )
     own = ", ".join(quoted(name) for name in spec.fields)
     staged = ", ".join(f"stage.{quoted('f_' + name)}" for name in spec.fields)
     modified_at = "stage.ordered_at" if spec.order_field else "$started_at::timestamp"
     connection.execute(
         f"""
         insert into {table_name(spec)} ({own}, _record_id, _file, _line, _load_seq,
-            _modified_at, _is_deleted, _row_hash)
+            _modified_at, _is_deleted, _row_hash, _undeclared)
         select {staged}, stage.record_id, staged_file.file, {LINE}, $load_seq,
-            {modified_at}, stage.is_deleted, stage.row_hash
+            {modified_at}, stage.is_deleted, stage.row_hash, stage.undeclared
         from {PLACED}
         join verdict on verdict.row = stage.rowid
         where verdict.verdict in ('inserted', 'updated', 'deleted')

@@ -6,7 +6,8 @@ from dataclasses import dataclass, fields
 
 import duckdb
 
-from cdp_assets.streams.fold import LINE, PLACED, Folded
+from cdp_assets.streams.fold import Folded
+from cdp_assets.streams.places import LINE, PLACED
 from cdp_assets.streams.scan import Scan
 from cdp_assets.streams.spec import StreamSpec
 from cdp_assets.streams.staging import FAULTY

@@ -21,7 +21,7 @@ from cdp_assets.streams.compacted import (
     stage_compacted,
 )
 from cdp_assets.streams.dlo import ensure_table
-from cdp_assets.streams.fold import fold, place_rows
+from cdp_assets.streams.fold import fold
 from cdp_assets.streams.landing import fingerprint, is_compacted, known, waiting
 from cdp_assets.streams.ledger import (
     LoadResult,
@@ -31,6 +31,7 @@ from cdp_assets.streams.ledger import (
     record_quarantine,
     result_of,
 )
+from cdp_assets.streams.places import place_rows
 from cdp_assets.streams.readers import Reading, encoding_of, numbered, read_files
 from cdp_assets.streams.scan import Scan, UnreadableError, scan, work_folder
 from cdp_assets.streams.spec import StreamSpec

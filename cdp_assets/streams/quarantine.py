@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import duckdb
 
 from cdp_assets.streams.dlo import ensure_table
-from cdp_assets.streams.fold import Folded, fold, place_rows
+from cdp_assets.streams.fold import Folded, fold
 from cdp_assets.streams.ledger import (
     LoadResult,
     next_load_seq,
     record_load,
     result_of,
 )
+from cdp_assets.streams.places import place_rows
 from cdp_assets.streams.read_json import keys_of, source_of_lines
 from cdp_assets.streams.readers import format_of
 from cdp_assets.streams.spec import StreamSpec
@@ -30,6 +31,11 @@ _REASON = r"""
         when field is null then regexp_replace(reason, '\d+', 'n', 'g')
         else regexp_replace(reason, '^''.*'' (is|holds) ', '\1 ')
     end
+"""
+# A column that nobody declared may be called anything, an e-mail address for instance.
+_FIELD = r"""
+    if(field is null or regexp_full_match(field, '[A-Za-z_][\w $.-]{0,62}'), field,
+        '(a column not declared)')
 """
 _OPEN = "replayed_load_seq is null"
 
@@ -64,9 +70,10 @@ def counts(
     """What lies in quarantine, by stream, field and reason."""
     found = connection.execute(
         f"""
-        select stream, field, {_REASON} as why, count(*) from ops.quarantine
+        select stream, {_FIELD} as field, {_REASON} as why, count(*)
+        from ops.quarantine
         where {_OPEN} and ($stream::varchar is null or stream = $stream)
-        group by all order by stream, count(*) desc, field, why
+        group by all order by stream, count(*) desc, 2, why
         """,
         {"stream": stream},
     )

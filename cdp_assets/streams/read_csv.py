@@ -16,6 +16,7 @@ from typing import Any
 
 import duckdb
 
+from cdp_assets.streams import drift
 from cdp_assets.streams.columns import Matched, match_columns, unique_names
 from cdp_assets.streams.scan import Scan, UnreadableError
 from cdp_assets.streams.spec import StreamSpec
@@ -84,16 +85,21 @@ def stage_fast(
             nullstr = '', ignore_errors = true
         )
     )"""
+    matched = match_columns(spec, header.names)
+    strange = _strange(spec, matched)
     into(
         connection,
         spec,
         Source(
             sql=relation,
-            columns=_columns(match_columns(spec, header.names)),
+            columns=_columns(spec, matched),
+            undeclared=strange.undeclared,
+            drifted=strange.drifted,
             record=_record(width),
             newlines="case when contains(joined, chr(10)) "
             "then strlen(joined) - strlen(replace(joined, chr(10), '')) else 0 end",
-            parameters={
+            parameters=strange.parameters
+            | {
                 "files": [str(scans[number].text) for number in numbers],
                 "numbers": numbers,
                 "delimiter": delimiter,
@@ -121,14 +127,18 @@ def stage_carefully(
         [("line", pa.int64()), ("broken", pa.string()), ("raw", pa.string())]
         + [(f"c{position}", pa.string()) for position in range(width)]
     )
+    matched = match_columns(spec, header.names)
+    strange = _strange(spec, matched)
     source = Source(
         sql="careful_rows",
-        columns=_columns(match_columns(spec, header.names)),
+        columns=_columns(spec, matched),
+        undeclared=strange.undeclared,
+        drifted=strange.drifted,
         record=f"coalesce(raw, {_record(width)})",
         file_no=str(number),
         line="line",
         fault="broken",
-        parameters={"names": header.keys()},
+        parameters=strange.parameters | {"names": header.keys()},
     )
     rows = _careful_rows(scan.text, delimiter, width)
     while batch := list(islice(rows, _SLOW_ROWS)):
@@ -231,8 +241,18 @@ def _damage(error: csv.Error, first: int, last: int) -> str:
     return f"{where}: text after a closing quote; a quote in a field is written twice"
 
 
-def _columns(matched: Matched) -> dict[str, Column]:
-    return {name: Column(f"c{at}") for name, at in matched.positions.items()}
+def _columns(spec: StreamSpec, matched: Matched) -> dict[str, Column]:
+    keeps = spec.connection.empty_cell == "keeps"
+    return {
+        name: Column(f"c{at}", said=f"c{at} is not null" if keeps else "true")
+        for name, at in matched.positions.items()
+    }
+
+
+def _strange(spec: StreamSpec, matched: Matched) -> drift.Strange:
+    return drift.strange_columns(
+        spec, {name: f"c{at}" for name, at in matched.undeclared.items()}
+    )
 
 
 def _record(width: int) -> str:

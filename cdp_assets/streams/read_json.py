@@ -6,12 +6,14 @@ JSON functions then read the fields of whole columns. Names match whatever their
 record by record.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from cdp_assets.streams import drift
 from cdp_assets.streams.scan import Scan, rewritten
 from cdp_assets.streams.spec import StreamSpec
 from cdp_assets.streams.staging import Column, Source, Stager
@@ -40,6 +42,12 @@ _FAULT = r"""
     end
 """
 
+_EXPRESSIONS = {
+    "record": "case when texts is null then to_json(line)::varchar else line end",
+    "blank": "coalesce(trim(line), '') = ''",
+    "fault": _FAULT,
+}
+
 
 def plain_lines(scan: Scan, work: Path) -> Path:
     """The file with line feeds only, since a reader that meets both kinds miscounts."""
@@ -57,11 +65,12 @@ def stage_lines(
     spec: StreamSpec,
     files: Mapping[int, Path],
     into: Stager,
-) -> list[str]:
+) -> dict[int, list[str]]:
     """Stage files that hold one JSON object per line.
 
     Returns:
-        The keys that are not declared.
+        The keys that are not declared, for the files that have any. Where the
+        declaration is frozen nothing of these files is staged.
 
     Raises:
         duckdb.Error: The reader gave up; nothing is staged.
@@ -71,9 +80,18 @@ def stage_lines(
         "files": [str(path) for path in files.values()],
     }
     keys = keys_of(connection, _LINES, parameters)
+    strange = {
+        number: found
+        for number, names in keys.items()
+        if (found := sorted(drift.undeclared(spec, names)))
+    }
+    if strange and spec.on_drift == "freeze":
+        left = {number: files[number] for number in files.keys() - strange.keys()}
+        if left:
+            stage_lines(connection, spec, left, into)
+        return strange
     into(connection, spec, source_of_lines(spec, _LINES, keys, parameters))
-    declared = {spec.sent_as(name).lower() for name in spec.fields}
-    return sorted(key for key in keys if key.lower() not in declared)
+    return strange
 
 
 def short_files(
@@ -99,18 +117,24 @@ def short_files(
 
 def keys_of(
     connection: duckdb.DuckDBPyConnection, relation: str, parameters: dict[str, Any]
-) -> list[str]:
-    """Every key that the documents of a relation have at their top."""
+) -> dict[int, set[str]]:
+    """Every key that the documents of a relation have at their top, by file."""
     found = connection.execute(
-        f"select distinct unnest(try(json_keys(document))) from {relation}", parameters
+        f"""
+        select distinct file_no, unnest(try(json_keys(document))) from {relation}
+        """,
+        parameters,
     )
-    return [key for (key,) in found.fetchall()]
+    keys: dict[int, set[str]] = defaultdict(set)
+    for number, key in found.fetchall():
+        keys[number].add(key)
+    return keys
 
 
 def source_of_lines(
     spec: StreamSpec,
     relation: str,
-    keys: Iterable[str],
+    keys: Mapping[int, Iterable[str]],
     parameters: dict[str, Any],
     *,
     nested_as_text: bool = False,
@@ -121,12 +145,44 @@ def source_of_lines(
     Args:
         spec: The stream.
         relation: What has the columns.
-        keys: The keys that occur; those that differ from a field's name in case only
-            are that field.
+        keys: The keys that occur in each file; those that differ from a field's name
+            in case only are that field.
         parameters: Of the relation.
         nested_as_text: Whether a json field holds its JSON as a text, as CSV has it.
         more: Other expressions of the source.
     """
+    columns, texts, nested = _columns(
+        spec, set().union(*keys.values()), nested_as_text=nested_as_text
+    )
+    strange = {
+        number: found
+        for number, names in keys.items()
+        if (found := drift.undeclared(spec, names))
+    }
+    drifted = drift.strange_keys(
+        spec,
+        set().union(*strange.values()),
+        strange,
+        says_null=spec.is_partial and not (nested_as_text and _keeps(spec)),
+    )
+    return Source(
+        sql=f"""(
+            select *, try(json_extract_string(document, $texts::varchar[])) as texts,
+                try(json_extract(document, $nested::varchar[])) as nested
+            from {relation}
+        )""",
+        columns=columns,
+        parameters=parameters | drifted.parameters | {"texts": texts, "nested": nested},
+        **(_EXPRESSIONS | more),
+        undeclared=drifted.undeclared,
+        drifted=drifted.drifted,
+    )
+
+
+def _columns(
+    spec: StreamSpec, keys: set[str], *, nested_as_text: bool
+) -> tuple[dict[str, Column], list[str], list[str]]:
+    """The declared fields, and the paths of the texts and of the nested values."""
     spellings: dict[str, list[str]] = {}
     for key in sorted(keys):
         spellings.setdefault(key.lower(), []).append(key)
@@ -147,22 +203,21 @@ def source_of_lines(
                 f"case when {cell}::varchar <> 'null' then {cell} end" for cell in cells
             ]
         if cells:
-            columns[name] = Column(f"coalesce({', '.join(cells)})", is_exact=is_nested)
-    expressions = {
-        "record": "case when texts is null then to_json(line)::varchar else line end",
-        "blank": "coalesce(trim(line), '') = ''",
-        "fault": _FAULT,
-    }
-    return Source(
-        sql=f"""(
-            select *, try(json_extract_string(document, $texts::varchar[])) as texts,
-                try(json_extract(document, $nested::varchar[])) as nested
-            from {relation}
-        )""",
-        columns=columns,
-        parameters=parameters | {"texts": texts, "nested": nested},
-        **(expressions | more),
-    )
+            spelt = ", ".join(
+                f"'{key.replace(chr(39), chr(39) * 2)}'"
+                for key in spellings[spec.sent_as(name).lower()]
+            )
+            said = f"list_has_any(try(json_keys(document)), [{spelt}])"
+            value = f"coalesce({', '.join(cells)})"
+            if nested_as_text and _keeps(spec):
+                said += f" and {value} is not null"
+            columns[name] = Column(value, is_exact=is_nested, said=said)
+    return columns, texts, nested
+
+
+def _keeps(spec: StreamSpec) -> bool:
+    """Whether an empty cell of a record that came as CSV or Parquet says nothing."""
+    return spec.connection.empty_cell == "keeps"
 
 
 def _quoted(key: str) -> str:

@@ -5,11 +5,12 @@ declared type already is taken as it is, lists and structures become JSON, anyth
 goes through its text and the same casts as CSV.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
 
+from cdp_assets.streams import drift
 from cdp_assets.streams.columns import match_columns
 from cdp_assets.streams.scan import Scan, UnreadableError
 from cdp_assets.streams.spec import SQL_TYPES, FieldType, StreamSpec
@@ -128,14 +129,28 @@ def source_of_parquet(
         f'"{name.replace(chr(34), chr(34) * 2)}" := c{position}'
         for position, name in enumerate(schema.names)
     )
+    matched = match_columns(spec, schema.names)
+    strange = drift.strange_columns(
+        spec,
+        {
+            name: _column("string", f"c{at}", schema.types[at]).sql
+            for name, at in matched.undeclared.items()
+        },
+    )
+    keeps = spec.connection.empty_cell == "keeps"
     return Source(
         sql=relation,
         columns={
-            name: _column(spec.fields[name].type, f"c{at}", schema.types[at])
-            for name, at in match_columns(spec, schema.names).positions.items()
+            name: replace(
+                _column(spec.fields[name].type, f"c{at}", schema.types[at]),
+                said=f"c{at} is not null" if keeps else "true",
+            )
+            for name, at in matched.positions.items()
         },
+        undeclared=strange.undeclared,
+        drifted=strange.drifted,
         record=f"to_json(struct_pack({packed}))::varchar",
-        parameters=parameters,
+        parameters=strange.parameters | parameters,
         **more,
     )
 

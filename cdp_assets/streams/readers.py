@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 
+from cdp_assets.streams import drift
 from cdp_assets.streams.columns import match_columns
 from cdp_assets.streams.read_csv import (
     Header,
@@ -113,7 +114,7 @@ def _read_csv(
     for number, scan in scans.items():
         with reading.refusing(number):
             header = header_of(scan, delimiter)
-            reading.notes.update(match_columns(spec, header.names).notes())
+            reading.notes.update(match_columns(spec, header.names).notes(spec))
             groups[header][number] = scan
     for header, group in groups.items():
         damaged: list[int] = []
@@ -163,12 +164,14 @@ def _read_json(
             )
 
     def read(some: dict[int, Scan]) -> None:
-        ignored = stage_lines(
+        strange = stage_lines(
             connection, spec, {number: files[number] for number in some}, into
         )
-        if ignored:
-            named = ", ".join(ignored[:30])
-            reading.notes[f"keys not declared, ignored: {named}"] += len(some)
+        for number, keys in strange.items():
+            if spec.on_drift == "freeze":
+                reading.refused[number] = drift.refusal(keys)
+            else:
+                reading.notes[drift.note(spec, keys)] += 1
 
     def refuse(number: int, error: Exception) -> None:
         reading.refused[number] = f"not readable: {first_line(error, scans[number])}"
@@ -195,7 +198,7 @@ def _read_parquet(
     for number, scan in scans.items():
         with reading.refusing(number):
             schema = schemas.of(scan)
-            reading.notes.update(match_columns(spec, schema.names).notes())
+            reading.notes.update(match_columns(spec, schema.names).notes(spec))
             groups[schema][number] = scan
 
     def refuse(number: int, error: Exception) -> None:

@@ -37,7 +37,20 @@ BOOKKEEPING: dict[str, str] = {
     "_modified_at": "timestamp",
     "_is_deleted": "boolean",
     "_row_hash": "varchar",
+    # What was sent in columns that are not declared, by their names (drift.py).
+    "_undeclared": "map(varchar, varchar)",
 }
+
+# What a table of partial updates has besides: when each field was last said, and when
+# the record was last deleted (merge.py).
+PARTIAL_BOOKKEEPING: dict[str, str] = {
+    "_fields_at": "map(varchar, timestamp)",
+    "_deleted_at": "timestamp",
+}
+
+OnDrift = Literal["evolve", "freeze", "quarantine_row", "quarantine_file"]
+# The tag of a field that may hold payment card numbers (cards.py).
+CARD_NUMBER = "card_number"
 
 Identifier = Annotated[str, pydantic.AfterValidator(identifier)]
 
@@ -62,6 +75,9 @@ class Connection(Declaration):
     encoding: Literal["utf-8", "utf-16", "latin-1", "windows-1252"] = "utf-8"
     delimiter: str = pydantic.Field(default=",", min_length=1, max_length=1)
     record_path: str | None = None
+    # In partial updates from CSV or Parquet, where every row has every column: whether
+    # an empty cell was not sent (the record keeps its value) or clears it.
+    empty_cell: Literal["keeps", "clears"] = "keeps"
 
 
 class Wave(Declaration):
@@ -100,6 +116,13 @@ class StreamSpec(Declaration):
     event_time: str | None = None
     deleted_flag: str | None = None
     refresh_mode: Literal["upsert", "incremental", "full_refresh"]
+    updates: Literal["full_row", "partial"] = "full_row"
+    on_drift: OnDrift = "evolve"
+    ignored_fields: tuple[str, ...] = ()
+    # A full extract that would delete more of the live records than this share, and
+    # more than this number of them, is held until somebody releases it.
+    max_absent_share: float = pydantic.Field(default=0.3, ge=0, le=1)
+    max_absent_records: int = pydantic.Field(default=20, ge=0)
     schedule: str
     retention_days: int = pydantic.Field(gt=0)
     rows_expire: bool | None = None
@@ -155,14 +178,56 @@ class StreamSpec(Declaration):
         for spellings in (list(self.fields), sent):
             if len({name.lower() for name in spellings}) < len(spellings):
                 raise ValueError("fields: two names differ only in case")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _names_are_free(self) -> "StreamSpec":
         for name in self.fields:
-            if name.lower() in BOOKKEEPING:
+            if name.lower() in BOOKKEEPING | PARTIAL_BOOKKEEPING:
                 raise ValueError(f"fields: {name}: the name is ours; give it another")
+        declared = {self.sent_as(name).lower() for name in self.fields}
+        for name in self.ignored_fields:
+            if name.lower() in declared:
+                raise ValueError(f"ignored_fields: {name!r} is among the fields")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _partial_updates_have_an_order(self) -> "StreamSpec":
+        if not self.is_partial:
+            return self
+        if self.category == "engagement":
+            raise ValueError("updates: an event is whole; partial is for other streams")
+        if self.refresh_mode == "full_refresh":
+            raise ValueError("updates: partial: a full extract sends whole rows")
+        if self.modified_at is None:
+            raise ValueError(
+                "updates: partial: modified_at: name the field that says when what a "
+                "row sends has changed"
+            )
         return self
 
     def sent_as(self, name: str) -> str:
         """What the source calls a field."""
         return self.fields[name].sent_as or name
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether a row says only what changed, and keeps silent about the rest."""
+        return self.updates == "partial"
+
+    @property
+    def bookkeeping(self) -> dict[str, str]:
+        """The columns that the loader adds to this stream's table."""
+        return BOOKKEEPING | (PARTIAL_BOOKKEEPING if self.is_partial else {})
+
+    def must_be_sent(self, name: str) -> bool:
+        """Whether a row without this field cannot be kept.
+
+        A partial row may leave out a required field, but not its key or its time.
+        """
+        if self.is_partial:
+            return name in self.primary_key or name == self.modified_at
+        return name in self.primary_key or self.fields[name].required
 
     @property
     def order_field(self) -> str | None:

@@ -13,21 +13,32 @@ from typing import Any
 import duckdb
 
 from cdp_assets.declarations import quoted
-from cdp_assets.streams import casting
+from cdp_assets.streams import cards, casting, drift, screening
 from cdp_assets.streams.spec import SQL_TYPES, Field, StreamSpec
 
 GOOD, FAULTY, BLANK = 0, 1, 2
+# What is wrong with a row: a field's position, or one of these.
+_BROKEN, _DRIFTED, _CARD_UNDECLARED = -1, -2, -3
 
 _STAGE = """
     create or replace temp table stage (
         file_no integer, line bigint, newlines integer, origin_seq bigint,
         kind utinyint, field varchar, reason varchar, record varchar,
         record_id varchar, is_deleted boolean, ordered_at timestamp, row_hash varchar,
+        undeclared map(varchar, varchar), said boolean[],
         {columns}
     )
 """
 
-_TEMPORARY = ("verdict", "place", "staged_file", "stage", "replaying")
+_TEMPORARY = (
+    "verdict",
+    "remembered",
+    "merged",
+    "place",
+    "staged_file",
+    "stage",
+    "replaying",
+)
 
 
 @dataclass(frozen=True)
@@ -38,9 +49,11 @@ class Column:
     """What was sent: text, or for an exact column the value itself."""
     is_exact: bool = False
     """Whether it has the declared type already, so that no cast can fail."""
+    said: str = "true"
+    """Whether the row says this field at all; only asked of partial updates."""
 
 
-_ABSENT = Column("null::varchar")
+_ABSENT = Column("null::varchar", said="false")
 
 
 @dataclass(frozen=True)
@@ -61,6 +74,10 @@ class Source:
     fault: str = "null"
     """Why the row as a whole is none, null where it is one."""
     origin_seq: str = "null"
+    undeclared: str = drift.NOTHING
+    """The values sent in columns that are not declared, as a map, or null."""
+    drifted: str = "null::varchar"
+    """The undeclared column because of which the row is refused, else null."""
 
 
 # Takes a source's rows in: ``stage`` below, or compaction's.
@@ -89,16 +106,12 @@ def stage(
     names = list(spec.fields)
     text = {name: f"t{position}" for position, name in enumerate(names)}
     typed = {name: f"v{position}" for position, name in enumerate(names)}
-    columns = {name: source.columns.get(name, _ABSENT) for name in names}
-    exact = {name for name in names if columns[name].is_exact}
-    level_1 = ", ".join(
-        f"{_sent(columns[name], spec.fields[name])} as {text[name]}" for name in names
-    )
-    level_2 = ", ".join(
-        f"{_value(columns[name], spec.fields[name], text[name])} as {typed[name]}"
-        for name in names
-    )
     order = typed[spec.order_field] if spec.order_field else "null"
+    card_at = screening.place_of_card(spec, text, _CARD_UNDECLARED)
+
+    def text_of(name: str) -> str:
+        return f"{text[name]}::varchar"
+
     connection.execute(
         f"""
         insert into stage
@@ -106,23 +119,57 @@ def stage(
             {source.file_no}, {source.line}, {source.newlines}, {source.origin_seq},
             case when {source.blank} then {BLANK} when bad is not null then {FAULTY}
                 else {GOOD} end,
-            case bad {_whens(names, lambda name: f"'{name}'")} end,
-            case bad when -1 then fault
+            case bad when {_DRIFTED} then drifted
+                when {_CARD_UNDECLARED} then {screening.undeclared_with_card()}
+                {_whens(names, lambda name: f"'{name}'")} end,
+            case bad when {_BROKEN} then fault
+                when {_DRIFTED} then '{drift.reason(spec)}'
+                when {_CARD_UNDECLARED} then '{cards.REASON}'
                 {_whens(names, lambda name: _why(spec, name, text[name]))} end,
-            case when bad is not null then {source.record} end,
+            {cards.masked("refused", screening.spared(spec, text, typed))},
             {casting.record_id(spec, typed)}, {casting.deleted(spec, typed)},
-            {order}::timestamp, {casting.row_hash(spec, typed)},
+            {order}::timestamp, {casting.row_hash(spec, typed, "undeclared")},
+            undeclared, said,
             {", ".join(typed.values())}
         from (
-            select *, {_first_bad(spec, text, typed, exact)} as bad
+            select *, case when bad is not null then {source.record} end as refused,
+                {cards.masked(f"(case bad {_whens(names, text_of)} end)")} as shown
             from (
-                select *, {level_2}
-                from (select *, {source.fault} as fault, {level_1} from {source.sql})
+                select *, coalesce(misfit, {card_at}) as bad from (
+                    select *, {screening.cards_in(spec, text)} as cards from (
+                        {_judged(spec, source, text, typed)}
+                    )
+                )
             )
         )
         """,
         source.parameters,
     )
+
+
+def _judged(
+    spec: StreamSpec, source: Source, text: dict[str, str], typed: dict[str, str]
+) -> str:
+    """The source's rows with their texts, typed values, and what is wrong first."""
+    columns = {name: source.columns.get(name, _ABSENT) for name in spec.fields}
+    exact = {name for name, column in columns.items() if column.is_exact}
+    texts = ", ".join(
+        f"{_sent(columns[name], field)} as {text[name]}"
+        for name, field in spec.fields.items()
+    )
+    values = ", ".join(
+        f"{_value(columns[name], field, text[name])} as {typed[name]}"
+        for name, field in spec.fields.items()
+    )
+    return f"""
+        select *, {_first_misfit(spec, text, typed, exact)} as misfit from (
+            select *, {values} from (
+                select *, {source.fault} as fault, {source.undeclared} as undeclared,
+                    {source.drifted} as drifted, {_said(spec, columns)} as said, {texts}
+                from {source.sql}
+            )
+        )
+    """
 
 
 def _whens(names: list[str], then: Callable[[str], str]) -> str:
@@ -139,15 +186,29 @@ def _value(column: Column, declared: Field, text: str) -> str:
     return text if column.is_exact else casting.value(declared.type, text)
 
 
-def _first_bad(
+def _said(spec: StreamSpec, columns: dict[str, Column]) -> str:
+    """Which fields the row says, by position; null where every row says them all."""
+    if not spec.is_partial:
+        return "null::boolean[]"
+    said = (f"coalesce({columns[name].said}, false)" for name in spec.fields)
+    return f"[{', '.join(said)}]"
+
+
+def _first_misfit(
     spec: StreamSpec, text: dict[str, str], typed: dict[str, str], exact: set[str]
 ) -> str:
-    """The position of the first field that fails; -1 for the row as a whole."""
-    tests = ["when fault is not null then -1"]
+    """What is wrong with the row first, other than a card number; null if nothing."""
+    tests = [
+        f"when fault is not null then {_BROKEN}",
+        f"when drifted is not null then {_DRIFTED}",
+    ]
     for position, (name, declared) in enumerate(spec.fields.items()):
         failures = []
-        if declared.required or name in spec.primary_key:
+        if spec.must_be_sent(name):
             failures.append(_is_missing(declared, text[name]))
+        elif declared.required:
+            missing = _is_missing(declared, text[name])
+            failures.append(f"(said[{position + 1}] and {missing})")
         if declared.type != "string" and name not in exact:
             failures.append(f"({text[name]} is not null and {typed[name]} is null)")
         if _is_part(spec, name):
@@ -162,12 +223,14 @@ def _why(spec: StreamSpec, name: str, text: str) -> str:
     cases = []
     if name in spec.primary_key:
         cases.append((_is_missing(declared, text), "'the key is missing'"))
-    elif declared.required:
+    elif declared.required or spec.must_be_sent(name):
         cases.append((_is_missing(declared, text), "'a required field is empty'"))
+    if screening.is_searched(spec, name):
+        cases.append(("len(cards) > 0", f"'{cards.REASON}'"))
     if _is_part(spec, name):
         cases.append((f"contains({text}, '|')", "'holds |, which joins key parts'"))
     whens = " ".join(f"when {test} then {then}" for test, then in cases)
-    wrong = casting.reason(declared.type, f"{text}::varchar")
+    wrong = casting.reason(declared.type, f"{text}::varchar", "shown")
     return f"case {whens} else {wrong} end" if whens else wrong
 
 

@@ -64,6 +64,21 @@ def stream_backfill(stream: str, since: dt.datetime | None) -> None:
     )
 
 
+@stream_group.command("release")
+@click.argument("stream")
+def stream_release(stream: str) -> None:
+    """Apply a full extract that was held because it would delete too much."""
+    from cdp_assets.streams.absence import release
+
+    spec, paths = declared_stream(stream), Paths.from_environment()
+    with Warehouse(paths).writing(f"release of {spec.name}") as connection:
+        released = release(connection, spec)
+    if released is None:
+        raise click.ClickException(f"no extract of {spec.name} is held")
+    _ask(paths)
+    click.echo(f"{released.file} will be applied by the next load: {released.reason}")
+
+
 @stream_group.command("reset")
 @click.argument("stream")
 @click.confirmation_option(

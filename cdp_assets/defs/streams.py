@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from cdp_assets.defs.resources import WarehouseResource
-from cdp_assets.streams import inbox, quarantine, reference
+from cdp_assets.streams import absence, inbox, quarantine, reference
 from cdp_assets.streams.dlo import ensure_table
 from cdp_assets.streams.ledger import LoadResult
 from cdp_assets.streams.load import load_wave
@@ -28,6 +28,10 @@ CHECKS = {
     ),
     "nothing_is_quarantined": (
         "`cdp quarantine list` shows the rows that wait.",
+        False,
+    ),
+    "nothing_is_held": (
+        "A full extract that would delete too much waits for `cdp stream release`.",
         False,
     ),
 }
@@ -79,15 +83,17 @@ def stream_asset(spec: StreamSpec) -> dg.AssetsDefinition:
                 f"select count(*) from dlo.{spec.name} where not _is_deleted"
             ).fetchone() or (0,)
             faults = quarantine.counts(connection, spec.name)
+            held = absence.held(connection, spec)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": rows,
                 "quarantine": dg.MetadataValue.md(_table(faults)),
                 "left_in_inbox": len(look.unsettled),
                 "left_for_later_waves": left,
+                "held": held.reason if held else "nothing",
                 **_numbers(loaded),
             },
-            check_results=_checks(loaded, faults),
+            check_results=_checks(loaded, faults, held),
         )
 
     return stream
@@ -113,11 +119,14 @@ def _numbers(loaded: LoadResult) -> dict[str, int]:
         "quarantined": loaded.quarantined,
         "files": loaded.files,
         "unreadable_files": loaded.unreadable_files,
+        "held_files": loaded.held_files,
     }
 
 
 def _checks(
-    loaded: LoadResult, faults: Sequence[quarantine.Count]
+    loaded: LoadResult,
+    faults: Sequence[quarantine.Count],
+    held: absence.Held | None,
 ) -> list[dg.AssetCheckResult]:
     answered = (
         loaded.inserted
@@ -138,7 +147,16 @@ def _checks(
             check_name="nothing_is_quarantined",
             passed=waiting == 0,
             severity=dg.AssetCheckSeverity.WARN,
-            metadata={"quarantined_rows": waiting},
+            metadata={
+                "quarantined_rows": waiting,
+                "by_field_and_reason": dg.MetadataValue.md(_table(faults)),
+            },
+        ),
+        dg.AssetCheckResult(
+            check_name="nothing_is_held",
+            passed=held is None,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"file": held.file, "reason": held.reason} if held else {},
         ),
     ]
 

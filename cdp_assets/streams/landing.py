@@ -115,9 +115,15 @@ def waiting(
 def known(
     connection: duckdb.DuckDBPyConnection, spec: StreamSpec
 ) -> tuple[set[str], set[str]]:
-    """The contents (SHA-256) and the compacted files that a stream's ledger knows."""
+    """The contents (SHA-256) and the compacted files that a stream's ledger knows.
+
+    A full extract that was held and then released is to be loaded again.
+    """
     rows = connection.execute(
-        "select content_sha256, compacted_into from ops.landed_file where stream = ?",
+        """
+        select content_sha256, compacted_into from ops.landed_file
+        where stream = ? and outcome <> 'released'
+        """,
         [spec.name],
     ).fetchall()
     return {row[0] for row in rows}, {row[1] for row in rows if row[1]}

@@ -38,6 +38,8 @@ class LoadResult:
     files: int = 0
     """Files read, those without rows included."""
     unreadable_files: int = 0
+    held_files: int = 0
+    """Full extracts that would have deleted too much: nothing of them was folded."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -145,27 +147,38 @@ def record_files(
     scans: Mapping[int, Scan],
     refused: Mapping[int, str],
     load_seq: int,
+    held: str | None = None,
 ) -> None:
-    """Enter files as ``loaded``, ``empty`` or ``unreadable`` (with the reason)."""
+    """Enter files as ``loaded``, ``empty`` or ``unreadable`` (with the reason).
+
+    With a reason in ``held`` they are entered as that. A file that was held before and
+    released is known already, and gets its new outcome.
+    """
     connection.execute(
         """
         insert into ops.landed_file
             (stream, content_sha256, file, bytes, rows, load_seq, outcome, reason)
-        select $stream, sha256, scanned.file, bytes, coalesce(staged_file.rows, 0),
+        select $stream, sha256, scanned.file, bytes,
+            if($held::varchar is null, coalesce(staged_file.rows, 0), 0),
             $load_seq,
-            case when reason is not null then 'unreadable'
+            case when $held::varchar is not null then 'held'
+                when reason is not null then 'unreadable'
                 when is_blank then 'empty' else 'loaded' end,
-            reason
+            coalesce($held::varchar, reason)
         from (
             select unnest($numbers) as file_no, unnest($shas) as sha256,
                 unnest($files) as file, unnest($sizes) as bytes,
                 unnest($blanks) as is_blank, unnest($reasons::varchar[]) as reason
         ) as scanned
         left join staged_file using (file_no)
+        on conflict (stream, content_sha256) do update set
+            file = excluded.file, rows = excluded.rows, load_seq = excluded.load_seq,
+            outcome = excluded.outcome, reason = excluded.reason
         """,
         {
             "stream": spec.name,
             "load_seq": load_seq,
+            "held": held,
             "numbers": list(scans),
             "shas": [scan.sha256 for scan in scans.values()],
             "files": [scan.path.name for scan in scans.values()],

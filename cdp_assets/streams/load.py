@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from cdp_assets.paths import Paths
+from cdp_assets.streams import absence
 from cdp_assets.streams.budget import Budget, budget_of, waves
 from cdp_assets.streams.compacted import (
     Manifest,
@@ -214,6 +215,14 @@ def _commit(
     if is_whole and (quarantined or reading.refused or _is_empty(connection)):
         is_whole = False
         notes.append("not a whole extract: nothing was deleted for being absent")
+    if is_whole:
+        (extract,) = scans.values()
+        absence.supersede_held(connection, spec)
+        if why := absence.reason_to_hold(connection, spec, extract.sha256):
+            result = LoadResult(load_seq, held_files=1, notes=(*notes, f"held: {why}"))
+            record_files(connection, spec, scans, {}, load_seq, held=why)
+            record_load(connection, spec, result, started_at)
+            return result
     folded = fold(connection, spec, load_seq, started_at, is_whole=is_whole)
     if folded.absent:
         notes.append(f"{folded.absent} deleted for being absent from the extract")

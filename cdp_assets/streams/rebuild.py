@@ -41,11 +41,21 @@ def backfill(
         warehouse: The warehouse; nobody in this process may hold it.
         spec: The stream.
         since: Only files that arrived on this day (UTC) or later.
+
+    Raises:
+        ValueError: The stream has partial updates.
     """
+    if spec.is_partial:
+        raise ValueError(
+            f"{spec.name}: a record of partial updates may consist of rows whose files "
+            "have expired; only `cdp stream reset` folds the kept ones again"
+        )
+    # What was loaded once was accepted, however much it deleted.
+    accepting = spec.model_copy(update={"max_absent_share": 1.0})
     with warehouse.reading("looking for kept files") as connection:
         files = kept_files(connection, warehouse.paths, spec, since=since)
     with (
-        _rebuilt(warehouse.paths, spec, files) as scratch,
+        _rebuilt(warehouse.paths, accepting, files) as scratch,
         warehouse.writing(f"backfill of {spec.name}") as connection,
     ):
         return merge(connection, spec, scratch)

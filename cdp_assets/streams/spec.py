@@ -178,10 +178,6 @@ class StreamSpec(Declaration):
         for spellings in (list(self.fields), sent):
             if len({name.lower() for name in spellings}) < len(spellings):
                 raise ValueError("fields: two names differ only in case")
-        return self
-
-    @pydantic.model_validator(mode="after")
-    def _names_are_free(self) -> "StreamSpec":
         for name in self.fields:
             if name.lower() in BOOKKEEPING | PARTIAL_BOOKKEEPING:
                 raise ValueError(f"fields: {name}: the name is ours; give it another")

@@ -15,6 +15,7 @@ select
     ) as unaccounted,
     cast(sum(files) as bigint) as files,
     cast(sum(unreadable_files) as bigint) as unreadable_files,
+    cast(sum(held_files) as bigint) as held_files,
     cast(sum(epoch_ms(finished_at) - epoch_ms(started_at)) / 1000 as decimal(18, 3)) as seconds
 
 from {{ source('ops', 'load') }}

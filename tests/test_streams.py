@@ -20,6 +20,7 @@ from cdp_assets.streams.dlo import (
     ensure_table,
     ensure_tables,
 )
+from cdp_assets.streams.expiry import expire
 from cdp_assets.streams.landing import land
 from cdp_assets.streams.load import load_waiting
 from cdp_assets.streams.spec import load_streams
@@ -183,6 +184,25 @@ def test_an_event_delivered_twice_is_kept_once(loading, thing):
 
     assert counted(result) == {"inserted": 1, "unchanged": 1}
     assert loading.rows("select count(*) from dlo.thing") == [(2,)]
+
+
+def test_an_event_stays_unique_however_and_whenever_it_comes_again(loading, thing):
+    """In its file, beside it, in a later load, and after it has expired."""
+    spec = engagement(thing, retention_days=30)
+    event = lines(record("1", 1, name="a", vip="yes"))
+
+    once = loading.load(spec, event + event, event + b" ", lines(record("2", 1)))
+    again = loading.load(spec, event + b"  ")
+    expire(
+        loading.connection, loading.paths, spec, as_of=STARTED_AT + dt.timedelta(365)
+    )
+    after = loading.load(spec, event + b"   ")
+
+    assert counted(once) == {"inserted": 2, "superseded": 2}
+    assert (counted(again), counted(after)) == ({"unchanged": 1}, {"superseded": 1})
+    assert loading.rows(
+        "select id, name, _undeclared, _is_deleted from dlo.thing order by id"
+    ) == [("1", None, None, True), ("2", None, None, True)]
 
 
 def test_two_contents_of_one_event_give_the_same_one_in_either_order(loading, thing):

@@ -157,7 +157,8 @@ def _bury(
     )
     row = connection.execute(
         f"""
-        update {table_name(spec)} set {emptied} _is_deleted = true, _load_seq = ?
+        update {table_name(spec)}
+        set {emptied} _undeclared = null, _is_deleted = true, _load_seq = ?
         where not _is_deleted and _modified_at < ?
         """,
         [load_seq, cutoff],

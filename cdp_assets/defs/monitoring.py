@@ -23,7 +23,7 @@ from cdp_assets.paths import Paths
 NOT_TOLD = {"last_run_succeeded", "daemon_runs", "clock_is_live"}
 
 # With what to do about it.
-TOLD_BY_DOCTOR = {"nothing_is_quarantined"}
+TOLD_BY_DOCTOR = {"nothing_is_quarantined", "nothing_is_held"}
 
 
 def failure_alert(job: str, run_id: str, step: str | None, error: str) -> Alert:

@@ -24,6 +24,7 @@ from cdp_assets.streams.compacting import write_columns, write_records
 from cdp_assets.streams.landing import (
     COMPACTED,
     compacted_files,
+    discard_unfinished,
     fsync_folder,
     landed,
     stamp_of,
@@ -100,6 +101,7 @@ def finish(
             load_compacted(connection, spec, path, started_at=utc_now())
     for unfinished in (paths.landing / spec.name / COMPACTED).glob(".compacting-*"):
         unfinished.unlink(missing_ok=True)
+    discard_unfinished(paths, spec.name)
     moved = connection.execute(
         """
         select file, compacted_into, expired_at is not null from ops.landed_file

@@ -8,15 +8,19 @@ reported.
 
 import fnmatch
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 
 from cdp_assets.paths import Paths
-from cdp_assets.streams.landing import ChangedError, land
+from cdp_assets.streams.landing import ChangedError, land_all
 from cdp_assets.streams.spec import StreamSpec
 
 MARKER = ".done"
+# What is landed before any of it leaves the inbox: a crash copies so many once more.
+_BATCH = 500
 
 # Size and modification time in nanoseconds.
 State = tuple[int, int]
@@ -54,33 +58,45 @@ def adopt(
     """
     look = Adoption()
     clock = time.time() if now is None else now
-    for folder, path in _dropped(paths.inbox):
-        label = path.relative_to(paths.inbox).as_posix()
-        refusal = _refusal(folder, path, specs)
-        if refusal:
-            look.refused[label] = refusal
-            continue
-        try:
-            state = _state(path)
-            marked = _marker(path).exists()
-            aged = clock - state[1] / 1e9 >= min_age_seconds
-            if not (marked or aged or (earlier or {}).get(label) == state):
-                look.unsettled[label] = state
+    for folder, entries in groupby(_dropped(paths.inbox), key=itemgetter(0)):
+        complete = []
+        for _, path in entries:
+            label = path.relative_to(paths.inbox).as_posix()
+            refusal = _refusal(folder, path, specs)
+            if refusal:
+                look.refused[label] = refusal
                 continue
-            landed = land(paths, folder, path.name, path)
-        except FileNotFoundError:
-            continue
-        except PermissionError:
-            look.refused[label] = "not readable; give this account the right to read it"
-            continue
-        except ChangedError:
-            look.unsettled[label] = (-1, -1)
-            continue
-        # A crash here adopts the file once more: the ledger knows its bytes.
-        path.unlink(missing_ok=True)
-        _marker(path).unlink(missing_ok=True)
-        look.adopted.setdefault(folder, []).append(landed)
+            try:
+                state = _state(path)
+                marked = _marker(path).exists()
+            except FileNotFoundError:
+                continue
+            aged = clock - state[1] / 1e9 >= min_age_seconds
+            if marked or aged or (earlier or {}).get(label) == state:
+                complete.append(path)
+            else:
+                look.unsettled[label] = state
+        rest = iter(complete)
+        while batch := list(islice(rest, _BATCH)):
+            _adopt(paths, folder, batch, look)
     return look
+
+
+def _adopt(paths: Paths, stream: str, files: Sequence[Path], look: Adoption) -> None:
+    """Land complete files and take them out of the inbox."""
+    for path, landed in land_all(paths, stream, files).items():
+        label = path.relative_to(paths.inbox).as_posix()
+        if isinstance(landed, Path):
+            # A crash here adopts the file once more: the ledger knows its bytes.
+            path.unlink(missing_ok=True)
+            _marker(path).unlink(missing_ok=True)
+            look.adopted.setdefault(stream, []).append(landed)
+        elif isinstance(landed, ChangedError):
+            look.unsettled[label] = (-1, -1)
+        elif isinstance(landed, PermissionError):
+            look.refused[label] = "not readable; give this account the right to read it"
+        elif not isinstance(landed, FileNotFoundError):
+            raise landed
 
 
 def _dropped(inbox: Path) -> Iterator[tuple[str, Path]]:
@@ -110,6 +126,8 @@ def _refusal(folder: str, path: Path, specs: Mapping[str, StreamSpec]) -> str | 
         return "put it into the folder of its stream"
     if folder not in specs:
         return f"{folder!r} is not a declared stream; declare it or correct the folder"
+    if path.is_symlink():
+        return "a link; put the file itself into the stream's folder"
     if not path.is_file():
         return "not a file; put the files themselves into the stream's folder"
     if path.name.endswith(MARKER):

@@ -36,6 +36,10 @@ from cdp_assets.streams.staging import Stager, stage
 _FORMATS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".parquet": "parquet"}
 
 
+# What counts as many small files: so many, of so many bytes on average.
+_MANY, _SMALL = 32, 1 << 18
+
+
 @dataclass
 class Reading:
     """What came of reading a batch of files into the stage."""
@@ -88,10 +92,11 @@ def read_files(
             reading.refused[number] = scan.fault
         elif not scan.is_blank:
             by_format[format_of(spec, scan.path.name)][number] = scan
-    _read_csv(connection, spec, by_format["csv"], reading, into)
-    texts = _Texts(by_format["json"], by_format["ndjson"], work)
-    _read_json(connection, spec, texts, reading, into)
-    _read_parquet(connection, spec, by_format["parquet"], reading, into)
+    with _threads_for(connection, scans):
+        _read_csv(connection, spec, by_format["csv"], reading, into)
+        texts = _Texts(by_format["json"], by_format["ndjson"], work)
+        _read_json(connection, spec, texts, reading, into)
+        _read_parquet(connection, spec, by_format["parquet"], reading, into)
     reading.vanished = {
         number for number, scan in scans.items() if not scan.is_unchanged()
     }
@@ -100,6 +105,25 @@ def read_files(
         "delete from stage where file_no in (select unnest(?))", [list(unstaged)]
     )
     return reading
+
+
+@contextmanager
+def _threads_for(
+    connection: duckdb.DuckDBPyConnection, scans: dict[int, Scan]
+) -> Iterator[None]:
+    """Read many small files in one thread: DuckDB's threads get in each other's way.
+
+    3,000 CSV files of 20 rows take 0.7 s of processor in one thread, 2.5 s in two.
+    """
+    if len(scans) < _MANY or sum(s.bytes for s in scans.values()) > _SMALL * len(scans):
+        yield
+        return
+    row = connection.execute("select current_setting('threads')").fetchone()
+    connection.execute("set threads = 1")
+    try:
+        yield
+    finally:
+        connection.execute("set threads = ?", [int(row[0]) if row else 1])
 
 
 def _read_csv(

@@ -20,6 +20,8 @@ from cdp_assets.streams.staging import Column, Source, Stager
 
 # No record is larger; DuckDB's JSON reader draws the same line.
 _LINE_BYTES = 16 << 20
+# DuckDB would take sixteen times the longest line for each thread: 256 MiB.
+_BUFFER_BYTES = 2 * _LINE_BYTES
 
 _LINES = f"""(
     select
@@ -28,7 +30,7 @@ _LINES = f"""(
     from read_csv(
         $files, columns = {{line: 'varchar'}}, header = false, auto_detect = false,
         delim = '', quote = '', escape = '', new_line = '\\n', strict_mode = false,
-        max_line_size = {_LINE_BYTES}
+        max_line_size = {_LINE_BYTES}, buffer_size = {_BUFFER_BYTES}
     )
 )"""
 

@@ -21,6 +21,8 @@ from pathlib import Path
 # Readers of a week without a writer would fill the file: 250 bytes every 15 seconds.
 _LONGEST = 1 << 16
 _PAUSE_SECONDS = 0.05
+# How everybody who waits begins.
+WAITING = "waiting for the warehouse"
 
 
 class WarehouseBusyError(TimeoutError):
@@ -138,7 +140,7 @@ def _acquire(
             fcntl.flock(handle, mode | fcntl.LOCK_NB)
         except BlockingIOError:
             if not told:
-                say(f"waiting for the warehouse, held by {holder(path)}")
+                say(f"{WAITING}, held by {holder(path)}")
                 told = True
             if time.monotonic() >= deadline:
                 raise WarehouseBusyError(

@@ -118,7 +118,7 @@ class Warehouse:
                         f"{self._wait_seconds:.0f} s. End that process, or wait for it."
                     ) from None
             if not told:
-                self._say(f"waiting for the warehouse, open in {opened_by}")
+                self._say(f"{lock.WAITING}, open in {opened_by}")
                 told = True
             time.sleep(0.2)
 

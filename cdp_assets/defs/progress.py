@@ -6,6 +6,8 @@ import time
 
 import dagster as dg
 
+from cdp_assets.lock import WAITING
+
 # The steps that are silent for ten seconds or more.
 DBT_PARTS = {"harmonisation", "customer", "monitoring"}
 
@@ -58,6 +60,9 @@ def _line(event: dg.DagsterEvent) -> str | None:
 
 
 def _log_line(record: logging.LogRecord) -> str | None:
+    # A terminal that stands still must say for whom.
+    if record.getMessage().rpartition(" - ")[2].startswith(WAITING):
+        return record.getMessage().rpartition(" - ")[2]
     # Steps skipped for a failed one are told by the failure itself.
     if record.levelno < logging.ERROR or "Not executing" in record.getMessage():
         return None

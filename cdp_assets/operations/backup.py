@@ -189,9 +189,9 @@ def outbox_rows(outbox: sqlite3.Connection) -> dict[str, int]:
 def _landed(
     connection: duckdb.DuckDBPyConnection, paths: Paths, folder: Path
 ) -> Iterator[SavedFile]:
-    for name, spec in load_streams().items():
+    for spec in load_streams().values():
         for path in landing.waiting(connection, paths, spec):
-            copy = folder / "landing" / name / path.name
+            copy = folder / "landing" / path.relative_to(paths.landing)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
             yield describe(folder, copy)

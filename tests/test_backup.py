@@ -16,7 +16,7 @@ from cdp_assets.operations.manifest import NAME, BackupError, read_manifest
 from cdp_assets.operations.restore import rehearse, restore
 from cdp_assets.paths import Paths
 from cdp_assets.streams.landing import land
-from cdp_assets.warehouse import Warehouse
+from cdp_assets.warehouse import MIGRATIONS, Warehouse, migrate
 from tests.benchmarks.waves import differences, drop_changes
 from tests.benchmarks.waves import state as after_wave
 
@@ -171,17 +171,27 @@ def test_the_folder_of_backups_is_not_taken_for_one(living: Paths) -> None:
         restore(living, made.parent, replace=True)
 
 
-def test_an_older_backup_is_migrated_when_it_is_opened(living: Paths) -> None:
-    with Warehouse(living).writing("a test") as connection:
-        connection.execute("drop schema activation cascade")
-        connection.execute("delete from ops.migration where version > 1")
-    made = backup(living)
-    assert read_manifest(made).migration == 1
-    restore(living, made, replace=True)
-    with Warehouse(living).writing("a test") as connection:
+def test_before_an_upgrade_the_old_warehouse_is_backed_up_as_it_is(
+    paths: Paths, tmp_path: Path
+) -> None:
+    """Migrated first, there would be no way back to the version it came from."""
+    first = tmp_path / "first_version"
+    first.mkdir()
+    shutil.copy(MIGRATIONS / "0001_contracts.sql", first)
+    with duckdb.connect(str(paths.warehouse)) as connection:
+        migrate(connection, first)
+        connection.execute("insert into ops.mark values ('old', 7, 1)")
+    landed = land(paths, "crm_contact", "one.csv", b"Id\n1\n")
+    made = backup(paths)
+    manifest = read_manifest(made)
+    assert manifest.migration == 1
+    assert [Path(each.path).name for each in manifest.landed] == [landed.name]
+    restore(paths, made, replace=True)
+    with Warehouse(paths).writing("a test") as connection:
         assert ("activation", "planned") in {
             (schema, name) for schema, name, _ in saved_tables(connection)
         }
+        assert connection.execute("from ops.mark").fetchall() == [("old", 7, 1)]
 
 
 def test_a_rehearsal_reads_everything_and_changes_nothing(living: Paths) -> None:

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pytest
 
 from cdp_assets.activation.outbox import Outbox
@@ -31,7 +33,7 @@ from cdp_assets.runs import pin_as_of
 from cdp_assets.streams.dlo import ensure_tables
 from cdp_assets.streams.landing import land
 from cdp_assets.streams.spec import load_streams
-from cdp_assets.warehouse import Warehouse, utc_now
+from cdp_assets.warehouse import MIGRATIONS, Warehouse, migrate, utc_now
 
 Disk = namedtuple("Disk", "total used free")
 
@@ -174,10 +176,14 @@ def test_while_somebody_writes_nothing_is_claimed_of_the_inside(healthy: Paths) 
     assert "a long load" in screen.status_text(facts)
 
 
-def test_migrations_that_wait(healthy: Paths) -> None:
-    # Opened by this version it would be migrated at once.
-    with Warehouse(healthy).writing("a test") as connection:
-        connection.execute("delete from ops.migration where version > 1")
+def test_migrations_that_wait(healthy: Paths, tmp_path: Path) -> None:
+    """A warehouse of an earlier version is not a damaged one."""
+    first = tmp_path / "first_version"
+    first.mkdir()
+    shutil.copy(MIGRATIONS / "0001_contracts.sql", first)
+    healthy.warehouse.unlink()
+    with duckdb.connect(str(healthy.warehouse)) as connection:
+        migrate(connection, first)
     assert only(healthy, "migrations_applied").level == "warning"
 
 

@@ -189,12 +189,34 @@ def outbox_rows(outbox: sqlite3.Connection) -> dict[str, int]:
 def _landed(
     connection: duckdb.DuckDBPyConnection, paths: Paths, folder: Path
 ) -> Iterator[SavedFile]:
-    for spec in load_streams().values():
-        for path in landing.waiting(connection, paths, spec):
-            copy = folder / "landing" / path.relative_to(paths.landing)
+    for stream in load_streams():
+        for path in unseen_files(connection, paths, stream):
+            copy = folder / path.relative_to(paths.root)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
             yield describe(folder, copy)
+
+
+def unseen_files(
+    connection: duckdb.DuckDBPyConnection, paths: Paths, stream: str
+) -> list[Path]:
+    """The landed files whose content no load has seen.
+
+    Of a warehouse of any version: a backup is made before it is migrated.
+    """
+    seen = {
+        content[:16]
+        for (content,) in connection.execute(
+            "select content_sha256 from ops.landed_file where stream = ?", [stream]
+        ).fetchall()
+    }
+    found = []
+    for path in landing.landed(paths, stream):
+        # One that a load has just taken away is no longer waiting.
+        with contextlib.suppress(FileNotFoundError):
+            if landing.fingerprint(path) not in seen:
+                found.append(path)
+    return found
 
 
 def _migration(connection: duckdb.DuckDBPyConnection) -> int:

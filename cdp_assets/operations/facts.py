@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from cdp_assets import lock
-from cdp_assets.operations.backup import backups
+from cdp_assets.operations.backup import backups, unseen_files
 from cdp_assets.operations.manifest import (
     BackupError,
     known_migrations,
@@ -23,7 +23,6 @@ from cdp_assets.operations.manifest import (
 )
 from cdp_assets.paths import Paths
 from cdp_assets.runs import pinned_as_of
-from cdp_assets.streams import landing
 from cdp_assets.streams.dlo import table_name
 from cdp_assets.streams.spec import StreamSpec, load_streams
 from cdp_assets.warehouse import Warehouse, WarehouseBusyError, utc_now
@@ -256,7 +255,7 @@ def _stream(
     allowed = dt.timedelta(hours=spec.freshness_hours)
     return StreamFact(
         name=spec.name,
-        waiting_files=len(landing.waiting(connection, paths, spec)),
+        waiting_files=len(unseen_files(connection, paths, spec.name)),
         last_load_at=loaded_at,
         newest_at=newest,
         hours_allowed=spec.freshness_hours,

@@ -7,8 +7,11 @@ import dagster as dg
 import duckdb
 import pytest
 
-from cdp_assets.defs.upkeep import purge_runs
+from cdp_assets.defs.resources import WarehouseResource
+from cdp_assets.defs.upkeep import daily_upkeep, nightly_backup, purge_runs
+from cdp_assets.operations.backup import backups
 from cdp_assets.operations.upkeep import Cut, cut_books
+from cdp_assets.paths import Paths
 from cdp_assets.streams.ledger import next_load_seq
 from cdp_assets.warehouse import Warehouse
 
@@ -150,3 +153,32 @@ def test_old_runs_go_with_all_they_left_and_the_last_of_each_job_stays(
         latest = instance.get_latest_materialization_event(dg.AssetKey("thing"))
         assert latest is not None
         assert latest.run_id == ids[3]
+
+
+def test_both_jobs_do_their_work_by_night(
+    paths: Paths, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that only its schedule ever starts fails unseen for weeks."""
+    monkeypatch.setenv("CDP_DATA", str(paths.root))
+    resources = {"warehouse": WarehouseResource(database=str(paths.warehouse))}
+    with dg.DagsterInstance.ephemeral() as instance:
+        # On the first night there may be nothing yet.
+        for each in (nightly_backup, daily_upkeep):
+            assert each.execute_in_process(
+                resources=resources, instance=instance
+            ).success
+        assert backups(paths.backups) == []
+        with warehouse.writing("a test") as connection:
+            connection.execute(
+                """
+                insert into ops.load select i, 'busy', '2020-01-01', '2020-01-01',
+                    1, 1, 0, 0, 0, 0, 0, 1, 0, [] from range(5) as t(i)
+                """
+            )
+        for each in (nightly_backup, daily_upkeep):
+            assert each.execute_in_process(
+                resources=resources, instance=instance
+            ).success
+    assert len(backups(paths.backups)) == 1
+    with warehouse.reading() as connection:
+        assert ask(connection, "select count(*) from ops.load") == 1

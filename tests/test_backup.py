@@ -11,7 +11,8 @@ import duckdb
 import pytest
 
 from cdp_assets.digests import digests
-from cdp_assets.operations.backup import backup, backups, saved_tables
+from cdp_assets.operations.backup import backup, backups
+from cdp_assets.operations.contents import saved_tables
 from cdp_assets.operations.manifest import NAME, BackupError, read_manifest
 from cdp_assets.operations.restore import rehearse, restore
 from cdp_assets.paths import Paths

@@ -19,15 +19,13 @@ import pytest
 from cdp_assets.activation.outbox import Outbox
 from cdp_assets.defs.history import history
 from cdp_assets.defs.launch import PID_TAG, announce
-from cdp_assets.operations import doctor, screen
+from cdp_assets.operations import doctor, place_checks, screen
 from cdp_assets.operations.backup import backup
-from cdp_assets.operations.doctor import Finding, examine, worst
-from cdp_assets.operations.facts import (
-    History,
-    RunFact,
-    check_thoroughly,
-    gather,
-)
+from cdp_assets.operations.doctor import examine, worst
+from cdp_assets.operations.facts import History, RunFact
+from cdp_assets.operations.findings import Finding
+from cdp_assets.operations.gathering import gather
+from cdp_assets.operations.integrity import check_thoroughly
 from cdp_assets.paths import Paths
 from cdp_assets.runs import pin_as_of
 from cdp_assets.streams.dlo import ensure_tables
@@ -44,7 +42,7 @@ def healthy(
 ) -> Paths:
     """A loaded warehouse, a backup of this night, room on the disk."""
     monkeypatch.setattr(
-        "cdp_assets.operations.facts.shutil.disk_usage",
+        "cdp_assets.operations.gathering.shutil.disk_usage",
         lambda _: Disk(100 << 30, 50 << 30, 50 << 30),
     )
     with warehouse.writing("a test") as connection:
@@ -96,7 +94,7 @@ def test_nothing_yet_is_no_trouble(paths: Paths) -> None:
 def test_a_full_disk(healthy: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     for free, level in ((1 << 30, "warning"), (1 << 28, "failure")):
         monkeypatch.setattr(
-            "cdp_assets.operations.facts.shutil.disk_usage",
+            "cdp_assets.operations.gathering.shutil.disk_usage",
             lambda _, free=free: Disk(100 << 30, 0, free),
         )
         assert only(healthy, "disk_space").level == level
@@ -134,9 +132,9 @@ def test_a_flipped_block_shows_in_the_thorough_check(healthy: Paths) -> None:
 def test_a_lock_held_for_hours(healthy: Paths) -> None:
     with Warehouse(healthy).locked("an endless load"):
         facts = gather(healthy, alive())
-        late = replace(facts, at=facts.at + doctor.LONGEST_HOLD * 1.01)
-        (finding,) = doctor.lock_moves(late)
-        assert list(doctor.lock_moves(facts)) == []
+        late = replace(facts, at=facts.at + place_checks.LONGEST_HOLD * 1.01)
+        (finding,) = place_checks.lock_moves(late)
+        assert list(place_checks.lock_moves(facts)) == []
     assert "an endless load" in finding.says
 
 
@@ -290,8 +288,11 @@ def test_changes_that_do_not_arrive(healthy: Paths, state: str, words: str) -> N
 def test_no_backup_or_an_old_one(healthy: Paths) -> None:
     facts = gather(healthy, alive())
     late = replace(facts, at=facts.at + dt.timedelta(hours=31))
-    assert [each.level for each in doctor.backup_is_recent(late)] == ["warning"]
-    assert "no backup" in next(doctor.backup_is_recent(replace(late, backup=None))).says
+    assert [each.level for each in place_checks.backup_is_recent(late)] == ["warning"]
+    assert (
+        "no backup"
+        in next(place_checks.backup_is_recent(replace(late, backup=None))).says
+    )
 
 
 def test_a_pinned_clock(healthy: Paths) -> None:

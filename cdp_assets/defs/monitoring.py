@@ -14,8 +14,8 @@ from cdp_assets.defs.history import history
 from cdp_assets.defs.resources import WarehouseResource
 from cdp_assets.operations import doctor
 from cdp_assets.operations.alerts import Alert, Webhook, tell
-from cdp_assets.operations.doctor import Finding
-from cdp_assets.operations.facts import gather
+from cdp_assets.operations.findings import Finding
+from cdp_assets.operations.gathering import gather
 from cdp_assets.paths import Paths
 
 # The failure sensor tells of runs; the daemon tells this itself by being alive; and a

@@ -23,6 +23,15 @@ import duckdb
 from cdp_assets import lock
 from cdp_assets.declarations import quoted
 from cdp_assets.digests import EMPTY, digest
+from cdp_assets.operations.contents import (
+    EMPTIED,
+    migration_of,
+    outbox_rows,
+    saved_tables,
+    schemas_of,
+    sequences_of,
+    unseen_files,
+)
 from cdp_assets.operations.manifest import (
     FORMAT,
     NAME,
@@ -30,22 +39,14 @@ from cdp_assets.operations.manifest import (
     Manifest,
     SavedFile,
     SavedOutbox,
-    SavedSequence,
     SavedTable,
     describe,
     write_manifest,
 )
 from cdp_assets.paths import Paths
-from cdp_assets.streams import landing
 from cdp_assets.streams.spec import load_streams
 from cdp_assets.warehouse import Warehouse, utc_now
 
-# The schemas that our own stages write, and the one table of theirs in a schema that
-# they share with dbt.
-SCHEMAS = ("ops", "dlo", "identity", "segments", "activation")
-SHARED = ("reference.phone",)
-# What tells dbt that a table need not be built in full: not so after a restore.
-EMPTIED = ("ops.model_state",)
 KEPT = 14
 _NAMED = re.compile(r"\d{8}T\d{6}Z")
 _UNFINISHED = ".unfinished-"
@@ -90,10 +91,10 @@ def backup(paths: Paths, home: Path | None = None, *, keep: int = KEPT) -> Path:
                 manifest = Manifest(
                     format=FORMAT,
                     made_at=made_at,
-                    migration=_migration(connection),
+                    migration=migration_of(connection),
                     as_of=_pinned(paths),
-                    schemas=_schemas(connection),
-                    sequences=_sequences(connection),
+                    schemas=schemas_of(connection),
+                    sequences=sequences_of(connection),
                     tables=list(_tables(connection, folder)),
                     outbox=_outbox(paths, folder),
                     landed=list(_landed(connection, paths, folder)),
@@ -116,21 +117,6 @@ def backups(home: Path) -> list[Path]:
         for path in home.iterdir()
         if _NAMED.fullmatch(path.name) and (path / NAME).is_file()
     )
-
-
-def saved_tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
-    """Schema, name and definition of every table that a backup holds."""
-    return connection.execute(
-        """
-        select schema_name, table_name, sql from duckdb_tables()
-        where database_name = current_database() and not temporary and (
-            list_contains($schemas, schema_name)
-            or list_contains($shared, schema_name || '.' || table_name)
-        )
-        order by schema_name, table_name
-        """,
-        {"schemas": list(SCHEMAS), "shared": list(SHARED)},
-    ).fetchall()
 
 
 def _tables(
@@ -172,20 +158,6 @@ def _outbox(paths: Paths, folder: Path) -> SavedOutbox | None:
     return SavedOutbox(file=describe(folder, path), rows=rows)
 
 
-def outbox_rows(outbox: sqlite3.Connection) -> dict[str, int]:
-    """How many rows each table of the outbox has."""
-    names = outbox.execute(
-        """
-        select name from sqlite_master
-        where type = 'table' and name not like 'sqlite%' order by name
-        """
-    ).fetchall()
-    return {
-        name: int(outbox.execute(f'select count(*) from "{name}"').fetchone()[0])
-        for (name,) in names
-    }
-
-
 def _landed(
     connection: duckdb.DuckDBPyConnection, paths: Paths, folder: Path
 ) -> Iterator[SavedFile]:
@@ -195,57 +167,6 @@ def _landed(
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
             yield describe(folder, copy)
-
-
-def unseen_files(
-    connection: duckdb.DuckDBPyConnection, paths: Paths, stream: str
-) -> list[Path]:
-    """The landed files whose content no load has seen.
-
-    Of a warehouse of any version: a backup is made before it is migrated.
-    """
-    seen = {
-        content[:16]
-        for (content,) in connection.execute(
-            "select content_sha256 from ops.landed_file where stream = ?", [stream]
-        ).fetchall()
-    }
-    found = []
-    for path in landing.landed(paths, stream):
-        # One that a load has just taken away is no longer waiting.
-        with contextlib.suppress(FileNotFoundError):
-            if landing.fingerprint(path) not in seen:
-                found.append(path)
-    return found
-
-
-def _migration(connection: duckdb.DuckDBPyConnection) -> int:
-    (version,) = connection.execute(
-        "select max(version) from ops.migration"
-    ).fetchone() or (0,)
-    return int(version)
-
-
-def _schemas(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    found = connection.execute(
-        """
-        select schema_name from duckdb_schemas()
-        where database_name = current_database() and not internal order by 1
-        """
-    ).fetchall()
-    return [name for (name,) in found]
-
-
-def _sequences(connection: duckdb.DuckDBPyConnection) -> list[SavedSequence]:
-    # last_value is null, the last or the next number, by how the file was opened; the
-    # definition always starts with the next.
-    found = connection.execute(
-        r"""
-        select schema_name, sequence_name, regexp_extract(sql, 'START (\d+)', 1)::bigint
-        from duckdb_sequences() where database_name = current_database() order by 1, 2
-        """
-    ).fetchall()
-    return [SavedSequence(schema_name=s, name=n, next_value=v) for s, n, v in found]
 
 
 def _pinned(paths: Paths) -> str | None:

@@ -69,7 +69,7 @@ def status_command(as_json: bool) -> None:
     """The whole platform on one screen; waits for nobody."""
     from cdp_assets.defs.history import history_of
     from cdp_assets.operations import screen
-    from cdp_assets.operations.facts import gather
+    from cdp_assets.operations.gathering import gather
 
     paths = Paths.from_environment()
     facts = gather(paths, history_of(paths))
@@ -86,7 +86,8 @@ def doctor_command(as_json: bool, thorough: bool) -> None:
     """What is wrong and what to do; exit code 1 for warnings, 2 for failures."""
     from cdp_assets.defs.history import history_of
     from cdp_assets.operations import doctor, screen
-    from cdp_assets.operations.facts import check_thoroughly, gather
+    from cdp_assets.operations.gathering import gather
+    from cdp_assets.operations.integrity import check_thoroughly
 
     paths = Paths.from_environment()
     damaged = tuple(check_thoroughly(paths)) if thorough else ()

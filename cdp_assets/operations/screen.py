@@ -4,8 +4,8 @@ import dataclasses
 import datetime as dt
 from collections.abc import Iterator, Sequence
 
-from cdp_assets.operations.doctor import Finding
 from cdp_assets.operations.facts import Facts, StreamFact
+from cdp_assets.operations.findings import Finding
 
 _RUNS = 3
 _MARKS = {"ok": "  ok      ", "warning": "  WARNING ", "failure": "  FAILURE "}

@@ -4,12 +4,16 @@ import datetime as dt
 import os
 import shutil
 import stat
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from cdp_assets.activation.outbox import Outbox
 from cdp_assets.digests import digests
 from cdp_assets.operations.backup import backup, backups
 from cdp_assets.operations.contents import saved_tables
@@ -249,6 +253,65 @@ def test_landed_files_that_no_load_saw_come_along(living: Paths) -> None:
     shutil.rmtree(living.landing)
     restore(living, made, replace=True)
     assert landed.read_bytes() == b"Id\n1\n"
+
+
+def test_a_delivery_at_work_is_neither_waited_for_nor_half_saved(
+    living: Paths, tmp_path: Path
+) -> None:
+    """Deliveries do not take the warehouse's lock."""
+    outbox = Outbox(living.outbox)
+    insert = "insert into pause values (?, '2026-01-01', 1, 'busy')"
+    with outbox.connect() as before:
+        before.execute(insert, ["committed"])
+        before.execute("begin immediate")
+        before.execute(insert, ["under way"])
+        made = backup(living)
+        before.execute("commit")
+    restore(living, made, replace=True)
+    with outbox.connect() as after:
+        assert after.execute("select activation from pause").fetchall() == [
+            ("committed",)
+        ]
+
+
+@pytest.mark.slow
+def test_a_restore_killed_at_any_moment_is_old_new_or_refused(living: Paths) -> None:
+    """And repeated it is new; never an outbox of one day beside the other's tables."""
+    with Warehouse(living).writing("a test") as connection:
+        connection.execute(
+            "create table dlo.big as select random() from range(1000000)"
+        )
+    made = backup(living)
+    new = state(living)
+    with Warehouse(living).writing("a test") as connection:
+        connection.execute("insert into ops.mark values ('later', 1, 1)")
+    old = state(living)
+    command = [sys.executable, "-m", "cdp_assets.cli", "restore", str(made)]
+    environment = {**os.environ, "CDP_DATA": str(living.root)}
+
+    def started() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*command, "--replace"], env=environment, stdout=subprocess.DEVNULL
+        )
+
+    begun = time.monotonic()
+    assert started().wait(120) == 0
+    whole = time.monotonic() - begun
+    for moment in range(6):
+        with Warehouse(living).writing("a test") as connection:
+            connection.execute("delete from ops.mark")
+            connection.execute("insert into ops.mark values ('later', 1, 1)")
+        process = started()
+        time.sleep(whole * (0.55 + moment * 0.09))
+        process.kill()
+        process.wait()
+        if living.restoring.exists():
+            with pytest.raises(RuntimeError, match="did not finish"):
+                state(living)
+        else:
+            assert state(living) in (old, new)
+        restore(living, made, replace=True)
+        assert state(living) == new
 
 
 @pytest.mark.slow

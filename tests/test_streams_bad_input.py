@@ -336,6 +336,20 @@ def test_a_column_with_a_name_that_is_no_identifier_gets_one(loading, thing, for
     ]
 
 
+def test_fields_may_have_the_names_the_loader_uses_itself(loading, thing):
+    """Shopify's transactions have a `kind`, which the fold took for its own."""
+    names_ = ("kind", "line", "record", "reason", "field", "row", "verdict", "file")
+    spec = thing(fields={"id": "string", "at": "timestamp", "gone": "boolean"}
+                 | dict.fromkeys(names_, "string"))  # fmt: skip
+    record = {"id": "1", "at": AT} | {name: f"a {name}" for name in names_}
+
+    loading.load(spec, json.dumps(record).encode())
+    later = record | {"at": "2026-01-02T00:00:00Z", "kind": "b"}
+    assert loading.load(spec, json.dumps(later).encode()).updated == 1
+
+    assert loading.rows("select kind, verdict from dlo.thing") == [("b", "a verdict")]
+
+
 def test_keys_of_ndjson_may_differ_in_case_from_line_to_line(loading, thing):
     lines = [{"id": "1", "at": AT, "name": "a"}, {"ID": "2", "AT": AT, "Name": "b"}]
 

@@ -93,7 +93,7 @@ def _judge(connection: duckdb.DuckDBPyConnection, spec: StreamSpec) -> None:
         select stage.rowid as row, {_verdict(spec)} as verdict
         from stage
         left join {table_name(spec)} as kept on kept._record_id = stage.record_id
-        where kind = {GOOD} and stage.rowid not in (from beaten)
+        where stage.kind = {GOOD} and stage.rowid not in (from beaten)
         union all
         select row, 'superseded' from beaten
         """

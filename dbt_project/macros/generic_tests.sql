@@ -30,6 +30,17 @@
         {%- endfor %}
 {% endtest %}
 
+{#- Within each group, no two neighbours in time are more than so many days apart. -#}
+{% test no_gap(model, group_by, date_column, days) %}
+    select
+        {{ group_by }},
+        {{ date_column }},
+        lead({{ date_column }}) over in_time as next_date
+    from {{ model }}
+    window in_time as (partition by {{ group_by }} order by {{ date_column }})
+    qualify {{ days_between(date_column, 'next_date') }} > {{ days }}
+{% endtest %}
+
 {#- Like relationships, to either of two tables, and only for the rows of a condition. -#}
 {% test relationships_where(model, column_name, to, or_to=none, field='id', where='true') %}
     select child.{{ column_name }}

@@ -3,7 +3,8 @@ with
 source as (
 
     select * from {{ source('dlo', 'support_ticket') }}
-    where not _is_deleted
+    -- Zendesk's exports go on sending a ticket that an agent deleted.
+    where not _is_deleted and lower(trim(status)) is distinct from 'deleted'
 
 ),
 

@@ -125,7 +125,7 @@ def _activations(connection: duckdb.DuckDBPyConnection) -> Iterator[Sequence[obj
         from (from dlo.system_receipt select *, outcome = 'withheld' as is_withheld)
         group by activation order by activation
         """,
-        {"consent": [NO_ROW, REASONS["opt_out"], REASONS["pending"]]},
+        {"consent": [NO_ROW, *REASONS.values()]},
     ).fetchall()
 
 

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cdp_assets.governance.answers import gather_answers
 from cdp_assets.governance.consent import NO_ROW, ConsentRow, decide, decisions
+from cdp_assets.paths import PACKAGE
 
 NOW = dt.datetime(2026, 6, 1, 12)
 DAY = dt.timedelta(days=1)
@@ -62,6 +64,26 @@ CASES = {
     "unconfirmed after it was given here": (
         [row("a", "opt_in"), row("b", "pending", captured_at=NOW - DAY)],
         (False, "b", "double opt-in not confirmed"),
+    ),
+    "asked to confirm after opting out here": (
+        [row("a", "opt_out"), row("b", "pending", captured_at=NOW - DAY)],
+        (False, "a", "opted out"),
+    ),
+    "asked to confirm, while opted in elsewhere, after opting out here": (
+        [
+            row("a", "opt_out"),
+            row("b", "pending", captured_at=NOW - DAY),
+            row("c", "opt_in", source="import"),
+        ],
+        (False, "a", "opted out"),
+    ),
+    "given again after it was asked for": (
+        [
+            row("a", "opt_out"),
+            row("b", "pending", captured_at=NOW - 2 * DAY),
+            row("c", "opt_in", captured_at=NOW - DAY),
+        ],
+        (True, "c", "consent given"),
     ),
     "expired": ([row("a", "opt_in", effective_to=NOW)], (False, None, NO_ROW)),
     "expires in a second": (
@@ -129,8 +151,32 @@ CASES = {
         (True, "a", "consent given"),
     ),
     "a status nobody knows": (
-        [row("a", "maybe")],
-        (False, "a", "double opt-in not confirmed"),
+        [row("a", "opt_in"), row("b", "maybe", captured_at=NOW - DAY)],
+        (False, "b", "opted out"),
+    ),
+    "a status in other words": (
+        [row("a", "opt_in"), row("b", " Opt-Out", captured_at=NOW - DAY)],
+        (False, "b", "opted out"),
+    ),
+    "an opt-in in other letters": (
+        [row("a", "OPT-IN ", purpose="Marketing", channel=" EMAIL")],
+        (True, "a", "consent given"),
+    ),
+    "opted out of a purpose nobody knows": (
+        [row("a", "opt_in"), row("b", "opt_out", source="b", purpose="newsletter")],
+        (False, "b", "opted out"),
+    ),
+    "opted out of a channel nobody knows": (
+        [row("a", "opt_in"), row("b", "opt_out", source="b", channel="e-mail")],
+        (False, "b", "opted out"),
+    ),
+    "opted in to a purpose nobody knows": (
+        [row("a", "opt_in", purpose="newsletter")],
+        (False, None, NO_ROW),
+    ),
+    "opted in to a channel nobody knows": (
+        [row("a", "opt_in", channel="pigeon")],
+        (False, None, NO_ROW),
     ),
     "an opt-in without a date": (
         [row("a", "opt_in", captured_at=None)],
@@ -180,9 +226,11 @@ instants = st.none() | st.integers(-3, 3).map(lambda days: NOW + days * DAY)
 rows = st.builds(
     ConsentRow,
     st.just(""),
-    st.sampled_from(["marketing", "service", "all"]),
-    st.sampled_from(["email", "sms", "all"]),
-    st.sampled_from(["opt_in", "opt_in", "opt_out", "pending"]),
+    st.sampled_from(["marketing", " Marketing", "service", "all", "newsletter", ""]),
+    st.sampled_from(["email", "sms", "all", "e-mail", "EMAIL\n"]),
+    st.sampled_from(
+        ["opt_in", "opt_in", "opt_out", "pending", "Opt-In", "\tPENDING", "no", "_"]
+    ),
     st.sampled_from(["shop", "import", None]),
     instants,
     instants,
@@ -232,7 +280,23 @@ def test_another_opt_out_never_allows_what_was_forbidden(
 def warehouse() -> duckdb.DuckDBPyConnection:
     """One database for the module: opening one takes longer than asking it."""
     connection = duckdb.connect()
-    connection.execute("create schema dmo")
+    for name in ("dmo", "ops", "identity", "unified"):
+        connection.execute(f"create schema {name}")
+    script = (PACKAGE / "migrations" / "0008_opt_out.sql").read_text(encoding="utf-8")
+    connection.execute(script)
+    connection.execute(
+        """
+        create table dmo.individual (id varchar);
+        create table identity.unified_link_individual (
+            unified_individual_id varchar, record varchar);
+        create table unified.unified_contact_point_email (
+            unified_individual_id varchar, email_address varchar);
+        create table unified.unified_contact_point_phone (
+            unified_individual_id varchar, formatted_e164_phone_number varchar);
+        create table ops.quarantine (stream varchar, file varchar, line bigint,
+            record varchar, replayed_load_seq bigint);
+        """
+    )
     return connection
 
 
@@ -245,6 +309,8 @@ def load(people: dict[str, Sequence[ConsentRow]], kind: str = "email") -> None:
         "contact_point_value": ([value for value, _ in answers], text),
         "data_use_purpose_id": ([one.purpose for _, one in answers], text),
         "engagement_channel_type_id": ([one.channel for _, one in answers], text),
+        "party_id": ([None] * len(answers), text),
+        "source_record_id": ([one.id for _, one in answers], text),
         "consent_status_id": ([one.status for _, one in answers], text),
         "consent_captured_source_name": ([one.source for _, one in answers], text),
         "consent_captured_date_time": (
@@ -261,6 +327,7 @@ def load(people: dict[str, Sequence[ConsentRow]], kind: str = "email") -> None:
     warehouse().execute(
         "create or replace table dmo.contact_point_consent as from answers"
     )
+    gather_answers(warehouse())
 
 
 def in_sql(

@@ -66,7 +66,7 @@ create table dmo.contact_point_consent (
     consent_status_id varchar, consent_captured_date_time timestamp,
     consent_captured_source_name varchar,
     double_consent_capture_date_time timestamp, effective_from_date timestamp,
-    effective_to_date timestamp);
+    effective_to_date timestamp, source_record_id varchar);
 create table dmo.sales_order (
     id varchar, order_number varchar, sold_to_customer_id varchar,
     purchase_order_date timestamp, sales_order_status_id varchar,
@@ -129,13 +129,13 @@ insert into unified.unified_contact_point_address values
      'crm_contact:1', '2026-01-01');
 insert into dmo.contact_point_consent values
     ('consent_log:1', 'email', 'ann@work.example', null, 'marketing', 'email',
-     'opt_in', '2026-03-01', 'shop_checkout', null, null, null),
+     'opt_in', '2026-03-01', 'shop_checkout', null, null, null, null),
     ('consent_log:2', 'email', 'ann@work.example', null, 'marketing', 'email',
-     'opt_out', '2026-01-01', 'call_centre', null, null, null),
+     'opt_out', '2026-01-01', 'call_centre', null, null, null, null),
     ('consent_log:3', 'phone', '+493012345678', null, 'service', 'sms', 'opt_out',
-     '2026-01-01', 'call_centre', null, null, null),
+     '2026-01-01', 'call_centre', null, null, null, null),
     ('consent_log:4', 'phone', '+493012345678', null, 'service', 'sms', 'opt_in',
-     '2026-02-01', 'call_centre', null, null, null);
+     '2026-02-01', 'call_centre', null, null, null, null);
 insert into dmo.sales_order
     select 'shop_order:' || i, '#' || i, 'shop_customer:9',
         timestamp '2026-01-01' + to_days(i::integer), 'fulfilled', 'EUR', 10.50

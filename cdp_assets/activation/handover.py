@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 
 from cdp_assets.activation.outbox import Outbox, as_text, last_sequence, transaction
+from cdp_assets.governance.answers import gather_answers
 
 _ROWS_AT_ONCE = 20_000
 
@@ -91,14 +92,15 @@ def _refresh_consent(
         return 0
     types, values = zip(*points, strict=True)
     source.register("waiting_point", pa.table({"type": types, "value": values}))
+    gather_answers(source)
+    # Under the spelling that waits: that is what an attempt looks for.
     rows = source.execute(
         """
-        select c.contact_point_type_id, c.contact_point_value, c.id,
-            c.data_use_purpose_id, c.engagement_channel_type_id, c.consent_status_id,
-            c.consent_captured_source_name, c.consent_captured_date_time,
-            c.effective_from_date, c.effective_to_date
-        from dmo.contact_point_consent as c semi join waiting_point as p
-            on p.type = c.contact_point_type_id and p.value = c.contact_point_value
+        select p.type, p.value, a.id, a.purpose, a.channel, a.status, a.source,
+            a.captured_at, a.effective_from, a.effective_to
+        from waiting_point as p join consent_answer as a
+            on a.contact_point_type = p.type
+            and a.contact_point_key = consent_key(p.type, p.value)
         """
     )
     count = 0

@@ -27,6 +27,7 @@ from cdp_assets.activation.desired import fill_desired
 from cdp_assets.activation.outbox import Outbox, last_sequence
 from cdp_assets.activation.settlement import settle
 from cdp_assets.activation.spec import ActivationSpec
+from cdp_assets.governance.answers import gather_answers, remember_opt_outs
 from cdp_assets.governance.consent import decisions
 from cdp_assets.warehouse import transaction
 
@@ -69,6 +70,8 @@ def plan(
     with transaction(connection):
         settle(connection, outbox)
         fill_desired(connection, spec)
+        gather_answers(connection)
+        remember_opt_outs(connection)
         connection.execute(
             f"""
             create or replace temp table activation_consent as

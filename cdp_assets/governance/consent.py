@@ -2,19 +2,21 @@
 
 ``decide`` looks at the rows of one contact point at the moment of sending;
 ``decisions`` is the same rule over many contact points in the warehouse, for planning
-and counts. A test holds them equal. The rule fails closed:
+and counts. A test holds them equal. Which rows there are for a contact point, and which
+spellings of it are one, is in ``governance.answers``. The rule fails closed:
 
 1.  Rows count whose purpose is the one asked for or ``all``, and whose channel is the
-    one asked for or ``all``, for exactly this contact point. Purpose ``service`` needs
-    a row like any other.
+    one asked for or ``all``. Purpose ``service`` needs a row like any other. A purpose
+    or channel that we do not know may be any: it forbids all and allows nothing.
 2.  A row counts while it is in effect: from ``effective_from`` (none: from when it was
     captured) until before ``effective_to`` (none: for good). An opt-in must have been
     captured by then. Anything else counts as soon as we hold it, whatever its clock
     said, unless it was announced for later (``effective_from`` after the capture).
 3.  Of each source the latest such row stands; at the same instant the most restrictive.
+    A ``pending`` lifts no opt-out: nobody has confirmed anything yet.
 4.  Any opt-out among them withholds, and names itself. Otherwise any opt-in allows, and
     names itself. An unconfirmed double opt-in (``pending``) allows nothing. Of several
-    the latest is named. No row: withheld.
+    the latest is named. No row: withheld. A status that we do not know is an opt-out.
 
 Consent belongs to a contact point, not to a record, so a merged person is bound by what
 was said for the address whichever record it came from. An answer is taken back at the
@@ -22,27 +24,31 @@ source that gave it: an opt-in elsewhere does not lift an opt-out here.
 """
 
 import datetime as dt
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
+
+PURPOSES = ("marketing", "service", "analytics", "all")
+CHANNELS = ("email", "sms", "phone", "all")
+# What a purpose or channel that is none of these becomes.
+UNKNOWN = "unknown"
 
 NO_ROW = "no consent row"
 REASONS = {
     "opt_in": "consent given",
     "opt_out": "opted out",
     "pending": "double opt-in not confirmed",
+    # Not a status that a source gives: see governance.answers.
+    "quarantined": "an answer about it lies in quarantine",
 }
 
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the warehouse's instants are UTC
-# Lower is more restrictive; whatever is neither an opt-in nor an opt-out is pending.
-_RESTRICTION = {"opt_out": 0, "opt_in": 2}
-_PENDING = 1
-# Which row is named first: what forbids, then what allows.
-_NAMED = {"opt_out": 0, "opt_in": 1}
-_UNNAMED = 2
+# Which row is named first, and of one instant stands: what forbids, then what allows.
+_FORBIDS, _PENDING, _ALLOWS = 0, 1, 2
 
 
 class ConsentRow(NamedTuple):
-    """One answer for a contact point, as ``dmo.contact_point_consent`` keeps it."""
+    """One answer for a contact point, as ``governance.answers`` finds it."""
 
     id: str
     purpose: str
@@ -73,25 +79,24 @@ def decide(
         channel: What carries it.
         at: The instant of sending (UTC).
     """
-    standing: dict[str, ConsentRow] = {}
-    for row in rows:
+    latest: dict[str, ConsentRow] = {}
+    answered: dict[str, ConsentRow] = {}
+    for row in map(_understood, rows):
         if (
-            row.purpose in (purpose, "all")
-            and row.channel in (channel, "all")
+            _is_about(row.purpose, purpose, row.status)
+            and _is_about(row.channel, channel, row.status)
             and _in_effect(row, at)
         ):
             source = row.source or ""
-            rival = standing.get(source)
-            if rival is None or _recency(row) < _recency(rival):
-                standing[source] = row
+            _keep_later(latest, source, row)
+            if row.status != "pending":
+                _keep_later(answered, source, row)
+    refused = [row for row in answered.values() if _restriction(row) == _FORBIDS]
+    standing = [*latest.values(), *refused]
     if not standing:
         return Decision(False, None, NO_ROW)
-    named = min(
-        standing.values(),
-        key=lambda row: (_NAMED.get(row.status, _UNNAMED), _latest(row), row.id),
-    )
-    reason = REASONS.get(named.status, REASONS["pending"])
-    return Decision(named.status == "opt_in", named.id, reason)
+    named = min(standing, key=lambda row: (_named(row), _latest(row), row.id))
+    return Decision(named.status == "opt_in", named.id, REASONS[named.status])
 
 
 def decisions(points: str) -> str:
@@ -102,56 +107,113 @@ def decisions(points: str) -> str:
 
     Returns:
         A query with these two columns, allowed, consent_record and reason, one row per
-        distinct contact point. It needs $purpose, $channel and $at.
+        distinct contact point. It needs $purpose, $channel and $at, and the tables of
+        ``governance.answers.gather_answers``.
     """
+    reasons = " ".join(f"when '{name}' then '{why}'" for name, why in REASONS.items())
     return f"""
         with point as (
-            select distinct contact_point_type, contact_point_value from {points}
-            where contact_point_value is not null
+            select distinct contact_point_type, contact_point_value,
+                consent_key(contact_point_type, contact_point_value) as key
+            from {points} where contact_point_value is not null
         ),
-        standing as (
-            select point.*, c.id, c.consent_status_id as status,
-                c.consent_captured_date_time as captured_at
-            from point join dmo.contact_point_consent as c
-                on c.contact_point_type_id = point.contact_point_type
-                and c.contact_point_value = point.contact_point_value
-            where c.data_use_purpose_id in ($purpose, 'all')
-                and c.engagement_channel_type_id in ($channel, 'all')
-                and ($at < c.effective_to_date or c.effective_to_date is null)
-                and case when c.consent_status_id = 'opt_in'
-                    then c.consent_captured_date_time <= $at
-                        and coalesce(c.effective_from_date <= $at, true)
-                    else coalesce(c.effective_from_date <= $at, true)
-                        or coalesce(
-                            c.effective_from_date <= c.consent_captured_date_time, false
-                        )
+        in_effect as (
+            select point.contact_point_type, point.contact_point_value,
+                answer.id, answer.status, answer.captured_at,
+                coalesce(answer.source, '') as source,
+                case answer.status when 'opt_in' then {_ALLOWS}
+                    when 'pending' then {_PENDING} else {_FORBIDS} end as restriction
+            from point join consent_answer as answer
+                on answer.contact_point_type = point.contact_point_type
+                and answer.contact_point_key = point.key
+            where {_about("purpose")} and {_about("channel")}
+                and ($at < effective_to or effective_to is null)
+                and case when status = 'opt_in'
+                    then captured_at <= $at and coalesce(effective_from <= $at, true)
+                    else coalesce(effective_from <= $at, true)
+                        or coalesce(effective_from <= captured_at, false)
                     end
-            qualify row_number() over (
-                partition by point.contact_point_type, point.contact_point_value,
-                    coalesce(c.consent_captured_source_name, '')
-                order by captured_at desc nulls last,
-                    case status when 'opt_out' then 0 when 'opt_in' then 2 else 1 end,
-                    c.id
-            ) = 1
+        ),
+        ranked as (
+            select *,
+                row_number() over (
+                    partition by contact_point_type, contact_point_value, source
+                    order by captured_at desc nulls last, restriction, id
+                ) as place,
+                row_number() over (
+                    partition by contact_point_type, contact_point_value, source,
+                        restriction = {_PENDING}
+                    order by captured_at desc nulls last, restriction, id
+                ) as place_of_answers
+            from in_effect
         ),
         named as (
-            select * from standing
+            select * from ranked
+            where place = 1 or (place_of_answers = 1 and restriction = {_FORBIDS})
             qualify row_number() over (
                 partition by contact_point_type, contact_point_value
-                order by
-                    case status when 'opt_out' then 0 when 'opt_in' then 1 else 2 end,
-                    captured_at desc nulls last, id
+                order by case restriction when {_FORBIDS} then 0 when {_ALLOWS} then 1
+                    else 2 end, captured_at desc nulls last, id
             ) = 1
         )
         select point.contact_point_type, point.contact_point_value,
             coalesce(named.status = 'opt_in', false) as allowed,
             named.id as consent_record,
-            case when named.id is null then '{NO_ROW}'
-                when named.status = 'opt_in' then '{REASONS["opt_in"]}'
-                when named.status = 'opt_out' then '{REASONS["opt_out"]}'
-                else '{REASONS["pending"]}' end as reason
+            case named.status {reasons} else '{NO_ROW}' end as reason
         from point left join named using (contact_point_type, contact_point_value)
     """
+
+
+def status_of(text: str) -> str:
+    """The SQL that reads a status as ``decide`` does."""
+    known = ", ".join(f"'{status}'" for status in REASONS)
+    return f"case when {_bare(text)} in ({known}) then {_bare(text)} else 'opt_out' end"
+
+
+def aim_of(text: str, known: tuple[str, ...]) -> str:
+    """The SQL that reads a purpose or channel as ``decide`` does."""
+    names = ", ".join(f"'{name}'" for name in known)
+    return (
+        f"case when {_bare(text)} in ({names}) then {_bare(text)} else '{UNKNOWN}' end"
+    )
+
+
+def _bare(text: str) -> str:
+    return (
+        rf"regexp_replace(regexp_replace(lower(coalesce({text}, '')), "
+        r"'^[\s_-]+|[\s_-]+$', '', 'g'), '[\s_-]+', '_', 'g')"
+    )
+
+
+def _understood(row: ConsentRow) -> ConsentRow:
+    """The row with status, purpose and channel in the words we know."""
+
+    def bare(text: str | None) -> str:
+        trimmed = re.sub(
+            r"^[ \t\n\v\f\r_-]+|[ \t\n\v\f\r_-]+$", "", (text or "").lower()
+        )
+        return re.sub(r"[ \t\n\v\f\r_-]+", "_", trimmed)
+
+    status, purpose, channel = bare(row.status), bare(row.purpose), bare(row.channel)
+    return row._replace(
+        status=status if status in REASONS else "opt_out",
+        purpose=purpose if purpose in PURPOSES else UNKNOWN,
+        channel=channel if channel in CHANNELS else UNKNOWN,
+    )
+
+
+def _is_about(said: str, asked: str, status: str) -> bool:
+    return said in (asked, "all") or (said == UNKNOWN and status != "opt_in")
+
+
+def _about(aim: str) -> str:
+    return f"({aim} in (${aim}, 'all') or ({aim} = '{UNKNOWN}' and status <> 'opt_in'))"
+
+
+def _keep_later(rows: dict[str, ConsentRow], source: str, row: ConsentRow) -> None:
+    rival = rows.get(source)
+    if rival is None or _recency(row) < _recency(rival):
+        rows[source] = row
 
 
 def _in_effect(row: ConsentRow, at: dt.datetime) -> bool:
@@ -176,4 +238,13 @@ def _latest(row: ConsentRow) -> tuple[bool, dt.timedelta]:
 
 
 def _recency(row: ConsentRow) -> tuple[tuple[bool, dt.timedelta], int, str]:
-    return _latest(row), _RESTRICTION.get(row.status, _PENDING), row.id
+    return _latest(row), _restriction(row), row.id
+
+
+def _restriction(row: ConsentRow) -> int:
+    return {"opt_in": _ALLOWS, "pending": _PENDING}.get(row.status, _FORBIDS)
+
+
+def _named(row: ConsentRow) -> int:
+    """What forbids is named before what allows, and that before what is pending."""
+    return (_FORBIDS, _ALLOWS, _PENDING).index(_restriction(row))

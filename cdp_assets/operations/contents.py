@@ -12,7 +12,7 @@ from cdp_assets.streams import landing
 
 # The schemas that our own stages write, and the one table of theirs in a schema that
 # they share with dbt.
-SCHEMAS = ("ops", "dlo", "identity", "segments", "activation")
+SCHEMAS = ("ops", "dlo", "identity", "segments", "activation", "governance")
 SHARED = ("reference.phone",)
 # What tells dbt that a table need not be built in full: not so after a restore.
 EMPTIED = ("ops.model_state",)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from cdp_assets.governance.answers import gather_answers
 from cdp_assets.paths import Paths
 from cdp_assets.publication import document_sql
 
@@ -68,6 +69,7 @@ def publish_documents(
         NotBuiltError: The tables to publish are not all there.
     """
     _require(connection, document_sql.READS)
+    gather_answers(connection)
     query = document_sql.documents(connection)
     upserted = deleted = 0
     with _store(paths) as store:

@@ -49,16 +49,15 @@ LISTS = {
     # and lapse. They are given to an address, so to all that the person's records have.
     "consent": """
         select k.unified_individual_id, string_agg(to_json({
-            'captured_at': c.consent_captured_date_time,
-            'channel': c.engagement_channel_type_id, 'consent': c.id,
+            'captured_at': c.captured_at, 'channel': c.channel, 'consent': c.id,
             'contact_point': k.key, 'contact_point_type': k.kind,
-            'effective_from': c.effective_from_date,
-            'effective_to': c.effective_to_date, 'purpose': c.data_use_purpose_id,
-            'source': c.consent_captured_source_name, 'status': c.consent_status_id
-            })::varchar, ',' order by k.kind, k.key, c.data_use_purpose_id,
-            c.engagement_channel_type_id, c.consent_captured_date_time, c.id) as found
-        from publication_key k join dmo.contact_point_consent c
-            on c.contact_point_type_id = k.kind and c.contact_point_value = k.key
+            'effective_from': c.effective_from, 'effective_to': c.effective_to,
+            'purpose': c.purpose, 'source': c.source, 'status': c.status
+            })::varchar, ',' order by k.kind, k.key, c.purpose, c.channel,
+            c.captured_at, c.id) as found
+        from publication_key k join consent_answer c
+            on c.contact_point_type = k.kind
+            and c.contact_point_key = consent_key(k.kind, k.key)
         where k.kind in ('email', 'phone')
         group by all""",
 }

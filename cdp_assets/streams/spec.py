@@ -102,6 +102,17 @@ class PhonePlace(Declaration):
         return [place.split(".")[0] for place in places] + list(self.only)
 
 
+class ConsentPlace(Declaration):
+    """Where a record may carry an opt-out: a field, or ``field.key`` in a JSON one.
+
+    A record in quarantine counts as an opt-out unless this field holds, in any case,
+    one of the values that are none.
+    """
+
+    field: str
+    not_an_opt_out: tuple[str, ...]
+
+
 class StreamSpec(Declaration):
     """One data stream: a source's object, and how its records are kept."""
 
@@ -132,6 +143,7 @@ class StreamSpec(Declaration):
     authoritative_for: tuple[str, ...] = ()
     known_issues: tuple[str, ...] = ()
     phones: tuple[PhonePlace, ...] = ()
+    consent: ConsentPlace | None = None
     fields: dict[Identifier, Field]
 
     @pydantic.field_validator("fields", mode="before")
@@ -149,6 +161,7 @@ class StreamSpec(Declaration):
     def _names_exist(self) -> "StreamSpec":
         named = {
             "phones": tuple(name for place in self.phones for name in place.fields()),
+            "consent": (self.consent.field.split(".")[0],) if self.consent else (),
             "primary_key": self.primary_key,
             "modified_at": (self.modified_at,),
             "event_time": (self.event_time,),

@@ -41,8 +41,9 @@ TABLES = """
         data_use_purpose_id varchar, engagement_channel_type_id varchar,
         consent_status_id varchar, consent_captured_source_name varchar,
         consent_captured_date_time timestamp, effective_from_date timestamp,
-        effective_to_date timestamp
+        effective_to_date timestamp, party_id varchar, source_record_id varchar
     );
+    create table dmo.individual (id varchar);
 """
 
 

@@ -1,12 +1,46 @@
+{{ config(meta={
+    'changes_with': {
+        'email_subscriber': 'record.SubscriberKey = changed.SubscriberKey'
+    }
+}) }}
+
 with
 
+-- Whoever reports a message as spam wants no other.
 source as (
 
     select * from {{ source('dlo', 'email_event') }}
     where
-        not _is_deleted
-        and EventType = 'Unsubscribe'
+        regexp_matches(lower(EventType), 'unsub|opt.?out|complain|spam')
         and IsTestSend is not true
+
+),
+
+addressed as (
+
+    select
+        source.*,
+        {{ emails_named('source.EmailAddress') }} as own_addresses,
+        {{ emails_named('subscriber.EmailAddress') }} as subscribed_addresses
+    from source
+    left join {{ source('dlo', 'email_subscriber') }} as subscriber
+        on source.SubscriberKey = subscriber.SubscriberKey
+
+),
+
+named as (
+
+    select
+        *,
+        unnest(addresses) as address,
+        unnest(range(1, len(addresses) + 1)) as place
+    from (
+        select
+            *,
+            case when own_addresses = [null] then subscribed_addresses else own_addresses end
+                as addresses
+        from addressed
+    )
 
 ),
 
@@ -14,12 +48,12 @@ renamed as (
 
     select
         ---------- ids
-        _record_id as id,
+        {{ consent_id('place') }} as id,
         'email_subscriber:' || SubscriberKey as party_id,
 
         ---------- what was answered, for what
         'email' as contact_point_type_id,
-        {{ normalise_email('EmailAddress') }} as contact_point_value,
+        address as contact_point_value,
         'marketing' as data_use_purpose_id,
         'email' as engagement_channel_type_id,
         'opt_out' as consent_status_id,
@@ -34,9 +68,9 @@ renamed as (
         ---------- provenance
         {{ dmo_tail('email_event', created='EventDate') }}
 
-    from source
+    from named
 
 )
 
+-- Without an address it holds for the subscriber: see cdp_assets.governance.answers.
 select * from renamed
-where contact_point_value is not null

@@ -1,10 +1,21 @@
 with
 
--- An unsubscribe older than the events we keep shows in the status alone.
+-- An unsubscribe older than the events we keep shows in the status alone. Deleted
+-- subscribers too: an opt-out outlives its record.
 source as (
 
     select * from {{ source('dlo', 'email_subscriber') }}
-    where not _is_deleted and Status = 'Unsubscribed'
+    where regexp_matches(lower(Status), 'unsub|opt.?out|complain')
+
+),
+
+named as (
+
+    select
+        *,
+        unnest(addresses) as address,
+        unnest(range(1, len(addresses) + 1)) as place
+    from (select *, {{ emails_named('EmailAddress') }} as addresses from source)
 
 ),
 
@@ -12,12 +23,12 @@ renamed as (
 
     select
         ---------- ids
-        _record_id as id,
+        {{ consent_id('place') }} as id,
         _record_id as party_id,
 
         ---------- what was answered, for what
         'email' as contact_point_type_id,
-        {{ normalise_email('EmailAddress') }} as contact_point_value,
+        address as contact_point_value,
         'marketing' as data_use_purpose_id,
         'email' as engagement_channel_type_id,
         'opt_out' as consent_status_id,
@@ -32,9 +43,9 @@ renamed as (
         ---------- provenance
         {{ dmo_tail('email_subscriber', created='DateJoined') }}
 
-    from source
+    from named
 
 )
 
+-- Without an address it holds for the subscriber: see cdp_assets.governance.answers.
 select * from renamed
-where contact_point_value is not null

@@ -3,7 +3,6 @@ with
 source as (
 
     select * from {{ source('dlo', 'shop_customer') }}
-    where not _is_deleted
 
 ),
 
@@ -12,7 +11,7 @@ answered as (
 
     select
         *,
-        {{ json_text('email_marketing_consent', 'state') }} as consent_state,
+        {{ consent_word(json_text('email_marketing_consent', 'state')) }} as consent_state,
         {{ json_text('email_marketing_consent', 'opt_in_level') }} as opt_in_level,
         coalesce(
             {{ parse_timestamp(json_text('email_marketing_consent', 'consent_updated_at')) }},
@@ -23,23 +22,53 @@ answered as (
 
 ),
 
+-- A state nobody knows is an opt-out, and an opt-out outlives its customer.
+understood as (
+
+    select
+        *,
+        case consent_state
+            when 'subscribed' then 'opt_in'
+            when 'pending' then 'pending'
+            else 'opt_out'
+        end as consent_status
+    from answered
+    where consent_state <> 'not_subscribed'
+
+),
+
+named as (
+
+    select
+        *,
+        unnest(addresses) as address,
+        unnest(range(1, len(addresses) + 1)) as place
+    from (
+        select
+            *,
+            case
+                when consent_status = 'opt_out' then {{ emails_named('email') }}
+                else [{{ normalise_email('email') }}]
+            end as addresses
+        from understood
+        where not _is_deleted or consent_status = 'opt_out'
+    )
+
+),
+
 renamed as (
 
     select
         ---------- ids
-        _record_id as id,
+        {{ consent_id('place') }} as id,
         _record_id as party_id,
 
         ---------- what was answered, for what
         'email' as contact_point_type_id,
-        {{ normalise_email('email') }} as contact_point_value,
+        address as contact_point_value,
         'marketing' as data_use_purpose_id,
         'email' as engagement_channel_type_id,
-        case consent_state
-            when 'subscribed' then 'opt_in'
-            when 'unsubscribed' then 'opt_out'
-            when 'pending' then 'pending'
-        end as consent_status_id,
+        consent_status as consent_status_id,
 
         ---------- when and where
         consent_updated_at as consent_captured_date_time,
@@ -54,9 +83,10 @@ renamed as (
         ---------- provenance
         {{ dmo_tail('shop_customer', created='created_at') }}
 
-    from answered
+    from named
 
 )
 
+-- An opt-out without an address holds for the customer: see cdp_assets.governance.answers.
 select * from renamed
-where contact_point_value is not null and consent_status_id is not null
+where contact_point_value is not null or consent_status_id = 'opt_out'

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from cdp_assets.errors import OperatorError
 from cdp_assets.operations.commands import (
     backup_command,
     doctor_command,
@@ -24,13 +25,26 @@ from cdp_assets.stream_commands import stream_group
 from cdp_assets.warehouse import Warehouse
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Told(click.Group):
+    """Prints what an operator can mend as one line; a traceback means a bug."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; exit 1 with the message of an error of our own."""
+        try:
+            return super().invoke(ctx)
+        except OperatorError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=_Told, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """An open customer data platform, from the terminal."""
 
 
 @main.command()
-@click.option("--people", default=2000, show_default=True, help="How many people.")
+@click.option(
+    "--people", default=2000, show_default=True, help="How many people, at least 100."
+)
 @click.option("--seed", default=1, show_default=True, help="Same seed, same bytes.")
 @click.option("--out", type=click.Path(path_type=Path), help="Default: data/samples.")
 def sample(people: int, seed: int, out: Path | None) -> None:

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cdp_assets.errors import OperatorError
+
 # Readers of a week without a writer would fill the file: 250 bytes every 15 seconds.
 _LONGEST = 1 << 16
 _PAUSE_SECONDS = 0.05
@@ -25,7 +27,7 @@ _PAUSE_SECONDS = 0.05
 WAITING = "waiting for the warehouse"
 
 
-class WarehouseBusyError(TimeoutError):
+class WarehouseBusyError(OperatorError, TimeoutError):
     """The lock was not free in time; the message names who held it."""
 
 

@@ -9,8 +9,13 @@ from dataclasses import dataclass
 
 import duckdb
 
+from cdp_assets.errors import OperatorError
 from cdp_assets.paths import Paths
 from cdp_assets.warehouse import utc_now
+
+
+class ClockError(OperatorError, ValueError):
+    """The pinned clock holds no instant; the message says how to mend it."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ def pinned_as_of(paths: Paths) -> dt.datetime | None:
     """The instant the clock is pinned to, or None where it is live.
 
     Raises:
-        ValueError: The file holds something else than an ISO instant.
+        ClockError: The file holds something else than an ISO instant.
     """
     if not paths.pinned_as_of.exists():
         return None
@@ -33,7 +38,7 @@ def pinned_as_of(paths: Paths) -> dt.datetime | None:
     try:
         return parse_instant(text)
     except ValueError:
-        raise ValueError(
+        raise ClockError(
             f"{paths.pinned_as_of.name}: {text!r} is not an instant; write one like "
             "2026-11-01T00:00:00, or `cdp clock live` to use the time of day"
         ) from None

@@ -16,12 +16,17 @@ from pathlib import Path
 import duckdb
 
 from cdp_assets import lock
+from cdp_assets.errors import OperatorError
 from cdp_assets.lock import WarehouseBusyError as WarehouseBusyError
 from cdp_assets.paths import PACKAGE, Paths
 
 MIGRATIONS = PACKAGE / "migrations"
 # How DuckDB says which process has the file open: its own lock, not ours.
 _OPENED_BY = re.compile(r"Conflicting lock is held in (.*?)\. ", re.DOTALL)
+
+
+class NotLoadedError(OperatorError, FileNotFoundError):
+    """There is no warehouse yet; the message says how to make one."""
 
 
 class Warehouse:
@@ -61,13 +66,9 @@ class Warehouse:
         """Open the warehouse read-only for the length of the block.
 
         Raises:
-            FileNotFoundError: Nothing was loaded yet.
+            NotLoadedError: Nothing was loaded yet.
         """
-        if not self.paths.warehouse.exists():
-            raise FileNotFoundError(
-                f"{self.paths.warehouse.name} does not exist yet: load something "
-                "first, for instance with `make run`"
-            )
+        self.must_exist()
         with (
             self.locked(purpose, exclusive=False),
             contextlib.closing(self._open(read_only=True)) as connection,
@@ -90,6 +91,18 @@ class Warehouse:
             say=self._say,
         ):
             yield
+
+    def must_exist(self) -> None:
+        """Refuse to go on where nothing was loaded yet.
+
+        Raises:
+            NotLoadedError: Says how to load something.
+        """
+        if not self.paths.warehouse.exists():
+            raise NotLoadedError(
+                f"{self.paths.warehouse.name} does not exist yet: load something "
+                "first, for instance with `make run`"
+            )
 
     def holder(self) -> str:
         """Who holds the lock, in words."""

@@ -73,6 +73,50 @@ def test_a_faulty_declaration_names_file_and_field(
     assert words in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            ("category: profile", "category: profil"),
+            "line 7: category: 'profil' is none of profile, engagement or other; "
+            "did you mean 'profile'?",
+        ),
+        (
+            ("format: csv}", "format: csv, patern: x}"),
+            "line 6: connection.patern: unknown key; did you mean 'pattern'?",
+        ),
+        (
+            ("Id: string", "Id: {type: string, requird: true}"),
+            "line 15: fields.Id.requird: unknown key; did you mean 'required'?",
+        ),
+        (("description: Things.", ""), "line 2: description: is missing"),
+        (
+            ("retention_days: 10", "retention_days: ten"),
+            "line 12: retention_days: Input should be a valid integer, unable to parse "
+            "string as an integer, not 'ten'",
+        ),
+    ],
+)
+def test_a_fault_is_told_with_its_line_and_what_was_meant(
+    tmp_path: Path, change: tuple[str, str], message: str
+) -> None:
+    with pytest.raises(DeclarationError) as raised:
+        read(tmp_path, GOOD.replace(*change, 1))
+    assert f"crm_thing.yaml: {message}" in str(raised.value)
+
+
+def test_every_fault_of_a_file_is_told_at_once(tmp_path: Path) -> None:
+    """Mending one to learn of the next takes a load of the code location each."""
+    text = GOOD.replace("refresh_mode: upsert", "refresh_mode: upset").replace(
+        "freshness_hours: 1", "freshness_hours: 0"
+    )
+    with pytest.raises(DeclarationError) as raised:
+        read(tmp_path, text)
+    first, second = str(raised.value).splitlines()
+    assert "did you mean 'upsert'?" in first
+    assert "freshness_hours: Input should be greater than 0, not '0'" in second
+
+
 @pytest.mark.parametrize("name", ['x"; drop table y', "1st", "", "a-b", "ä"])
 def test_what_is_no_identifier_never_reaches_sql(name: str) -> None:
     with pytest.raises(ValueError, match="identifier"):

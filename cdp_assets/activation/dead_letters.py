@@ -6,11 +6,21 @@ Listing shows no payload: that is personal data, and ``show`` is asked for it by
 import datetime as dt
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cdp_assets.activation.outbox import Outbox, as_text, transaction
+from cdp_assets.activation.outbox import (
+    Outbox,
+    as_text,
+    last_sequence,
+    transaction,
+)
+from cdp_assets.errors import OperatorError
+
+
+class NoSuchChangeError(OperatorError, LookupError):
+    """A number that no change in the outbox has."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +39,36 @@ class Listed:
 
 @dataclass(frozen=True)
 class Replayed:
-    """Which dead letters go out again, and which must not, by the change after them."""
+    """Which dead letters go out again, and why the others do not."""
 
     replayed: tuple[int, ...]
     overtaken: tuple[int, ...]
+    """A later change of their person was tried already."""
+    untouched: Mapping[int, str]
+    """Those that are not dead, with the state they are in."""
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """How many dead letters were given up, and which numbers are none."""
+
+    dropped: int
+    untouched: Mapping[int, str]
+
+
+def count_states(
+    outbox: Outbox, *, activation: str | None = None
+) -> list[tuple[str, str, int]]:
+    """How many changes each activation has in each state."""
+    with outbox.connect() as connection:
+        return connection.execute(
+            """
+            select activation, state, count(*) from outbox
+            where coalesce(activation = ?, true)
+            group by activation, state order by activation, state
+            """,
+            [activation],
+        ).fetchall()
 
 
 def list_changes(
@@ -56,7 +92,7 @@ def show(outbox: Outbox, sequence: int, *, payload: bool = False) -> dict[str, A
     """One change with its attempts and receipts; the payload only if asked for.
 
     Raises:
-        LookupError: There is no such change.
+        NoSuchChangeError: There is no such change.
     """
     with outbox.connect() as connection:
         connection.row_factory = sqlite3.Row
@@ -64,7 +100,7 @@ def show(outbox: Outbox, sequence: int, *, payload: bool = False) -> dict[str, A
             "select * from outbox where sequence = ?", [sequence]
         ).fetchone()
         if found is None:
-            raise LookupError(f"the outbox has no change {sequence}")
+            raise _unknown(connection, sequence)
         shown = dict(found)
         content = json.loads(shown.pop("payload"))
         value = shown.pop("contact_point_value")
@@ -85,15 +121,21 @@ def replay(outbox: Outbox, sequences: Sequence[int], now: dt.datetime) -> Replay
     """Let dead letters go out again, under their old keys.
 
     One whose person had a later change tried already would undo it: it stays dead.
+
+    Raises:
+        NoSuchChangeError: There is no such change; nothing was done.
     """
     replayed: list[int] = []
     overtaken: list[int] = []
     with outbox.connect() as connection, transaction(connection):
+        untouched = _not_dead(connection, sequences)
         for sequence in sequences:
+            if sequence in untouched:
+                continue
             if _is_overtaken(connection, sequence):
                 overtaken.append(sequence)
                 continue
-            changed = connection.execute(
+            connection.execute(
                 """
                 update outbox
                 set state = 'pending', failures = 0, next_attempt_at = ?, batch = null,
@@ -101,20 +143,20 @@ def replay(outbox: Outbox, sequences: Sequence[int], now: dt.datetime) -> Replay
                 where sequence = ? and state = 'dead'
                 """,
                 [as_text(now), sequence],
-            ).rowcount
-            if changed:
-                replayed.append(sequence)
-    return Replayed(tuple(replayed), tuple(overtaken))
+            )
+            replayed.append(sequence)
+    return Replayed(tuple(replayed), tuple(overtaken), untouched)
 
 
-def drop(outbox: Outbox, sequences: Sequence[int]) -> int:
+def drop(outbox: Outbox, sequences: Sequence[int]) -> Dropped:
     """Give dead letters up for good; they are not planned again until they change.
 
-    Returns:
-        How many were dead and are dropped now.
+    Raises:
+        NoSuchChangeError: There is no such change; nothing was done.
     """
     with outbox.connect() as connection, transaction(connection):
-        return sum(
+        untouched = _not_dead(connection, sequences)
+        dropped = sum(
             connection.execute(
                 "update outbox set state = 'dropped' "
                 "where sequence = ? and state = 'dead'",
@@ -122,6 +164,29 @@ def drop(outbox: Outbox, sequences: Sequence[int]) -> int:
             ).rowcount
             for sequence in sequences
         )
+    return Dropped(dropped, untouched)
+
+
+def _not_dead(
+    connection: sqlite3.Connection, sequences: Sequence[int]
+) -> dict[int, str]:
+    """The state of each change that is no dead letter."""
+    found: dict[int, str] = {}
+    for sequence in sequences:
+        row = connection.execute(
+            "select state from outbox where sequence = ?", [sequence]
+        ).fetchone()
+        if row is None:
+            raise _unknown(connection, sequence)
+        if row[0] != "dead":
+            found[sequence] = row[0]
+    return found
+
+
+def _unknown(connection: sqlite3.Connection, sequence: int) -> NoSuchChangeError:
+    last = last_sequence(connection)
+    there = f"the last is {last}" if last else "it is empty"
+    return NoSuchChangeError(f"the outbox has no change {sequence}; {there}")
 
 
 def _is_overtaken(connection: sqlite3.Connection, sequence: int) -> bool:

@@ -10,7 +10,11 @@ from cdp_assets.defs.resources import WarehouseResource
 from cdp_assets.identity.evaluation import evaluate
 from cdp_assets.identity.outcome import ObjectOutcome, ResolutionResult
 from cdp_assets.identity.resolve import resolve
+from cdp_assets.identity.rules import read_ruleset
 
+# Read when the code location loads: one that cannot work is refused then, with the
+# rule and the remedy, and not minutes into a run.
+RULESET = read_ruleset()
 GROUP = "identity"
 OWNER = "team:data-platform"
 TABLES = {
@@ -74,7 +78,11 @@ def identity_resolution(
     with warehouse.get_connection("identity resolution") as connection:
         run = warehouse.run(connection, context.run)
         result = resolve(
-            connection, run=run.number, as_of=run.as_of, say=context.log.info
+            connection,
+            ruleset=RULESET,
+            run=run.number,
+            as_of=run.as_of,
+            say=context.log.info,
         )
         rows = {table: _count(connection, table) for table in TABLES}
         missing, repeated = connection.execute(

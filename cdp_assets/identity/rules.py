@@ -11,7 +11,13 @@ from typing import ClassVar, Literal
 
 import pydantic
 
-from cdp_assets.declarations import Declaration, read_declaration
+from cdp_assets.declarations import (
+    Declaration,
+    DeclarationError,
+    MisplacedError,
+    nearest,
+    read_declaration,
+)
 from cdp_assets.identity.fields import (
     ACCOUNT,
     BLOCKING_ONLY,
@@ -19,6 +25,7 @@ from cdp_assets.identity.fields import (
     MatchField,
     Method,
 )
+from cdp_assets.streams.spec import load_streams
 
 RULESET = Path(__file__).with_name("ruleset.yaml")
 
@@ -164,41 +171,54 @@ class ObjectRules(Declaration):
         for name, rule in self.match_rules.items():
             self._check_rule(name, rule)
         known = self.fields | BLOCKING_ONLY
-        for block in self.model.blocking if self.model else []:
+        for place, block in enumerate(self.model.blocking if self.model else []):
             for field in block.fields:
-                _known(f"model.blocking {block.fields}", field, known)
+                where = f"model.blocking {block.fields}"
+                _known(where, field, known, "model", "blocking", place, "fields")
         for section in ("blocked", "shared"):
             for field in getattr(self, section):
-                _known(section, field, self.fields)
+                _known(section, field, self.fields, section, field)
         return self
 
     def _check_rule(self, name: str, rule: MatchRule) -> None:
-        for criterion in rule.criteria:
-            where = f"match rule {name!r}"
-            field = _known(where, criterion.field, self.fields)
-            if criterion.method not in field.methods():
-                raise ValueError(
-                    f"{where}: {criterion.field} cannot be compared by "
-                    f"{criterion.method}; use one of {', '.join(field.methods())}"
-                )
-            if criterion.case_sensitive and not (
-                field.cased and criterion.method == "exact"
-            ):
-                raise ValueError(
-                    f"{where}: case_sensitive means nothing for {criterion.field} "
-                    f"by {criterion.method}; it goes with method exact on names, "
-                    "streets and cities"
-                )
+        where, at = f"match rule {name!r}", ("match_rules", name)
+        for place, criterion in enumerate(rule.criteria):
+            self._check_criterion(where, criterion, *at, "criteria", place)
         if not any(criterion.finds_pairs() for criterion in rule.criteria):
-            raise ValueError(
-                f"match rule {name!r}: needs a criterion by exact or "
+            raise MisplacedError(
+                f"{where}: needs a criterion by exact or "
                 "exact_normalised without match_on_blank; without one every record "
-                "would be compared with every other"
+                "would be compared with every other",
+                *at,
             )
         if rule.overruled_below is not None and self.model is None:
-            raise ValueError(
-                f"match rule {name!r}: overruled_below needs a model section; "
-                "remove it or declare one"
+            raise MisplacedError(
+                f"{where}: overruled_below needs a model section; "
+                "remove it or declare one",
+                *at,
+                "overruled_below",
+            )
+
+    def _check_criterion(
+        self, where: str, criterion: Criterion, *at: str | int
+    ) -> None:
+        field = _known(where, criterion.field, self.fields, *at, "field")
+        if criterion.method not in field.methods():
+            raise MisplacedError(
+                f"{where}: {criterion.field} cannot be compared by "
+                f"{criterion.method}; use one of {', '.join(field.methods())}",
+                *at,
+                "method",
+            )
+        if criterion.case_sensitive and not (
+            field.cased and criterion.method == "exact"
+        ):
+            raise MisplacedError(
+                f"{where}: case_sensitive means nothing for {criterion.field} "
+                f"by {criterion.method}; it goes with method exact on names, "
+                "streets and cities",
+                *at,
+                "case_sensitive",
             )
 
 
@@ -246,7 +266,9 @@ class Ruleset(Declaration):
     name: str
     individual: IndividualRules
     account: AccountRules
-    reconciliation: dict[str, dict[str, ReconciliationRule]]
+    reconciliation: dict[
+        Literal["individual", "account"], dict[str, ReconciliationRule]
+    ]
 
     def version(self) -> str:
         """Changes with anything in the ruleset that can change who is the same."""
@@ -260,12 +282,28 @@ def read_ruleset(path: Path = RULESET) -> Ruleset:
     Raises:
         DeclarationError: It cannot work; names the file, the rule and the remedy.
     """
-    return read_declaration(path, Ruleset)
+    ruleset = read_declaration(path, Ruleset)
+    streams = load_streams()
+    known = sorted({*streams, *(spec.source_system for spec in streams.values())})
+    for name, fields in ruleset.reconciliation.items():
+        for field, rule in fields.items():
+            for source in rule.sources:
+                if source not in known:
+                    raise DeclarationError(
+                        f"{path.name}: reconciliation.{name}.{field}.sources: no "
+                        f"stream or system {source!r}{nearest(source, known)} "
+                        f"(there are {', '.join(known)})"
+                    )
+    return ruleset
 
 
-def _known(where: str, field: str, fields: dict[str, MatchField]) -> MatchField:
+def _known(
+    where: str, field: str, fields: dict[str, MatchField], *at: str | int
+) -> MatchField:
     if field not in fields:
-        raise ValueError(
-            f"{where}: no field {field!r}; use one of {', '.join(sorted(fields))}"
+        raise MisplacedError(
+            f"{where}: no field {field!r}{nearest(field, fields)}; use one of "
+            f"{', '.join(sorted(fields))}",
+            *at,
         )
     return fields[field]

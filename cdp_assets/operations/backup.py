@@ -4,9 +4,9 @@ What our own stages write is saved, what dbt builds is not: the next run builds 
 the id registry and links, redirects, changes, decisions, labelled pairs, held batches,
 match models, memberships, remembered opt-outs, planned and sent changes, marks, loads,
 the ledger and the quarantine are in it, and the DLO tables too, because raw files
-expire by retention. So are the outbox with its receipts, the pinned clock, and landed files that no load has
-seen. Landed files that were loaded, the inbox, published profiles and Dagster's history
-are not. A backup holds personal data: only its owner can read it.
+expire by retention. So are the outbox with its receipts, the pinned clock, and landed
+files that no load has seen. Landed files that were loaded, the inbox, published
+profiles and Dagster's history are not. A backup holds personal data: only its owner can read it.
 """
 
 import contextlib

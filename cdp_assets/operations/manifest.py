@@ -11,13 +11,14 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from cdp_assets.errors import OperatorError
 from cdp_assets.warehouse import MIGRATIONS
 
 NAME = "manifest.json"
 FORMAT = 1
 
 
-class BackupError(RuntimeError):
+class BackupError(OperatorError, RuntimeError):
     """The backup cannot be used, or not here; the message says what to do."""
 
 

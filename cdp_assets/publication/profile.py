@@ -12,6 +12,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from cdp_assets.errors import OperatorError
 from cdp_assets.paths import Paths
 from cdp_assets.publication.documents import store_path
 from cdp_assets.publication.rendering import render
@@ -27,7 +28,7 @@ LISTED = 50
 SHORTEST_PHONE = 6
 
 
-class NotPublishedError(FileNotFoundError):
+class NotPublishedError(OperatorError, FileNotFoundError):
     """There are no profiles yet; the message says how to make them."""
 
 

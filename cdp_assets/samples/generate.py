@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from cdp_assets.errors import OperatorError
 from cdp_assets.samples.pools import load_pools
 from cdp_assets.samples.writers import StreamWriter
 from cdp_assets.streams.spec import load_streams
@@ -21,6 +22,7 @@ SQL = Path(__file__).parent / "sql"
 
 DEFAULT_AS_OF = datetime(2026, 11, 1, tzinfo=UTC)
 
+FEWEST_PEOPLE = 100
 # Above this, the working tables stand on disk beside the sample.
 PEOPLE_IN_MEMORY = 50_000
 MEMORY_LIMIT = "6GB"
@@ -57,7 +59,7 @@ ROWS = {
 }
 
 
-class SampleError(ValueError):
+class SampleError(OperatorError, ValueError):
     """A sample that cannot be made as asked; the message says what would do."""
 
 
@@ -96,7 +98,7 @@ def generate(
 
     Args:
         out: The folder to make.
-        people: How many people there are, at least 100.
+        people: How many people there are, at least ``FEWEST_PEOPLE``.
         seed: Another seed is another population.
         as_of: Everything has happened before this instant.
         progress: Told about each step.
@@ -104,10 +106,10 @@ def generate(
     Raises:
         SampleError: Too few people, or ``out`` holds something else.
     """
-    if people < 100:
+    if people < FEWEST_PEOPLE:
         raise SampleError(
             f"people: {people} is too few for households and companies; "
-            "ask for at least 100"
+            f"ask for at least {FEWEST_PEOPLE}"
         )
     if out.exists() and any(out.iterdir()) and not (out / "manifest.json").exists():
         raise SampleError(f"{out.name}: not empty and not a sample; name a new folder")

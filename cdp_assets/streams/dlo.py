@@ -5,11 +5,12 @@ from collections.abc import Iterable
 import duckdb
 
 from cdp_assets.declarations import quoted
+from cdp_assets.errors import OperatorError
 from cdp_assets.streams.drift import adopt_declared
 from cdp_assets.streams.spec import SQL_TYPES, StreamSpec
 
 
-class SchemaConflictError(ValueError):
+class SchemaConflictError(OperatorError, ValueError):
     """A declared type that the table's column does not have."""
 
 

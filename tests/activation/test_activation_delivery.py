@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from cdp_assets.activation.dead_letters import drop, list_changes, replay, show
+from cdp_assets.activation.dead_letters import (
+    NoSuchChangeError,
+    drop,
+    list_changes,
+    replay,
+    show,
+)
 from cdp_assets.activation.delivery import (
     DeliveryResult,
     deliver,
@@ -362,7 +368,9 @@ def test_a_dead_letter_goes_out_again_under_its_old_key(
     first = Scripted("rejected")
     go(first)
 
-    assert replay(world.outbox, [1, 7], utc_now()).replayed == (1,)
+    with pytest.raises(NoSuchChangeError, match="no change 7; the last is 1"):
+        replay(world.outbox, [1, 7], utc_now())
+    assert replay(world.outbox, [1], utc_now()).replayed == (1,)
     second = Scripted()
     assert go(second).delivered == 1
     assert (
@@ -372,7 +380,9 @@ def test_a_dead_letter_goes_out_again_under_its_old_key(
     assert [outcome for _, outcome, *_ in receipts(world)] == ["dead", "delivered"]
     keys = world.waiting("select receipt_id from receipt")
     assert len(set(keys)) == 2
-    assert replay(world.outbox, [1], utc_now()).replayed == ()
+    again = replay(world.outbox, [1], utc_now())
+    assert (again.replayed, again.untouched) == ((), {1: "delivered"})
+    assert drop(world.outbox, [1]).untouched == {1: "delivered"}
 
 
 def test_a_dead_letter_that_a_later_change_overtook_is_not_replayed(
@@ -414,7 +424,7 @@ def test_a_dropped_dead_letter_is_not_planned_again_until_it_changes(
     world.person("ada")
     world.send_off(activation())
     go(Scripted("rejected"))
-    assert drop(world.outbox, [1]) == 1
+    assert drop(world.outbox, [1]).dropped == 1
     assert world.send_off(activation()).planned == 0
     world.worth("ada", 900)
 

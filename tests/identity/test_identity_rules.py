@@ -144,6 +144,51 @@ def test_an_impossible_ruleset_is_refused_with_the_remedy(
 
 
 @pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        (
+            "field: first_name, method: fuzzy_medium",
+            "field: first_name, method: fuzzy_lo",
+            "individual.match_rules.fuzzy_name_and_city.criteria.0.method: 'fuzzy_lo' "
+            "is none of exact, exact_normalised, fuzzy_low, fuzzy_medium or "
+            "fuzzy_high; did you mean 'fuzzy_low'?",
+        ),
+        (
+            "field: first_name, method: fuzzy_medium",
+            "field: birthdate, method: exact",
+            "individual.match_rules.fuzzy_name_and_city.criteria.0.field: match rule "
+            "'fuzzy_name_and_city': no field 'birthdate'; did you mean 'birth_date'?",
+        ),
+        (
+            "fields: [mailbox]",
+            "fields: [mailboxx]",
+            "individual.model.blocking.3.fields: model.blocking ['mailboxx']: no field "
+            "'mailboxx'; did you mean 'mailbox'?",
+        ),
+        (
+            "sources: [erp, crm]",
+            "sources: [erp, crmm]",
+            "reconciliation.account.*.sources: no stream or system 'crmm'; did you "
+            "mean 'crm'?",
+        ),
+    ],
+)
+def test_a_mistyped_ruleset_is_told_where_and_what_was_meant(
+    tmp_path: Path, right: str, wrong: str, message: str
+) -> None:
+    """Pydantic's own words name the classes of our code, and no line of the file."""
+    text = RULESET.read_text(encoding="utf-8")
+    file = tmp_path / "mine.yaml"
+    file.write_text(text.replace(right, wrong, 1), encoding="utf-8")
+    with pytest.raises(DeclarationError) as refused:
+        read_ruleset(file)
+    assert message in str(refused.value)
+    line = text[: text.index(right)].count("\n") + 1
+    if "reconciliation" not in message:
+        assert str(refused.value).startswith(f"mine.yaml: line {line}: ")
+
+
+@pytest.mark.parametrize(
     ("left", "right", "methods"),
     [
         ("Anna", "ANNA", {"exact", "exact_normalised", "high", "medium", "low"}),

@@ -131,7 +131,7 @@ def test_what_is_not_one_plain_expression_is_refused_when_it_is_read(
     (tmp_path / "vip.yaml").write_text(text)
 
     with pytest.raises(
-        DeclarationError, match=rf"(?s)vip\.yaml: condition: .*{complaint}"
+        DeclarationError, match=rf"(?s)vip\.yaml: line \d+: condition: .*{complaint}"
     ):
         read_declarations(tmp_path, SegmentSpec)
 

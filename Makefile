@@ -12,9 +12,10 @@ export DO_NOT_TRACK := 1
 run: .venv/.run
 	$(BIN)/cdp run --samples
 
-# The asset graph at http://localhost:3000, with sensors and schedules on.
+# The asset graph at http://localhost:3000, with sensors and schedules on; Ctrl-C stops
+# it, a run in progress included. PORT=3001 takes another port.
 ui: .venv/.run
-	DAGSTER_HOME=$(CURDIR) $(BIN)/dagster dev --host 127.0.0.1 --port $(or $(PORT),3000)
+	@exec $(BIN)/cdp ui --port $(or $(PORT),3000)
 
 # The tests. ARGS passes more to pytest: make test ARGS="-k consent"
 test: .venv/.dev

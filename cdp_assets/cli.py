@@ -72,6 +72,17 @@ def run(samples: bool, force: bool) -> None:
 
 
 @main.command()
+@click.option("--port", default=3000, show_default=True)
+def ui(port: int) -> None:
+    """The graph in a browser, sensors and schedules on; Ctrl-C stops all of it."""
+    from cdp_assets.defs.launch import settle_home
+    from cdp_assets.ui import serve
+
+    settle_home(Paths.from_environment())
+    sys.exit(serve(port, lambda text: click.echo(text, err=True)))
+
+
+@main.command()
 def catalog() -> None:
     """Every stream as declared, beside what was really seen."""
     from cdp_assets.runs import pinned_as_of

@@ -3,15 +3,20 @@
 Reads only; every figure is a query that anybody may repeat in the warehouse.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import duckdb
 
+from cdp_assets.activation.dead_letters import count_states
+from cdp_assets.activation.outbox import Outbox
+from cdp_assets.activation.spec import WebhookSpec, load_activations
 from cdp_assets.declarations import quoted
 from cdp_assets.governance.consent import NO_ROW, REASONS
 from cdp_assets.identity.evaluation import Evaluation, Quality, evaluate
 from cdp_assets.paths import Paths
 
+WIDTH = 18
 PERSON_INSIGHTS = [
     "lifetime_value",
     "engagement_score",
@@ -24,20 +29,76 @@ PERSON_INSIGHTS = [
 ]
 
 
-def summary(connection: duckdb.DuckDBPyConnection, paths: Paths) -> str:
-    """Lay the whole state out as text."""
+# What to do about a check that warns, where the check itself cannot say.
+REMEDIES = {
+    "nothing_is_quarantined": "`cdp quarantine list` shows the rows and why",
+}
+
+
+def summary(
+    connection: duckdb.DuckDBPyConnection,
+    paths: Paths,
+    warnings: Mapping[str, Sequence[str]] | None = None,
+) -> str:
+    """Lay the whole state out as text.
+
+    Args:
+        connection: The warehouse.
+        paths: The runtime folder.
+        warnings: By check, the assets for which it warned in the run just ended.
+    """
     sections = [
         _section("Streams", _streams(connection)),
         _section("People", _people(connection)),
         _section("Insights", _insights(connection)),
         _section("Segments", _segments(connection)),
-        _section("Activations", _activations(connection)),
+        _section("Activations", _activations(connection, waiting(paths))),
+        *_unset(paths),
     ]
     truth = paths.samples / "truth.csv"
     if truth.exists():
         found = evaluate(connection, truth, paths.samples / "traps.csv")
         sections.insert(2, _section("Against the samples' truth", _quality(found)))
+    if warnings:
+        sections.append(_section("Checks that warn", _warnings(warnings)))
+        if truth.exists():
+            sections.append(
+                "  The samples contain faults on purpose, which these find."
+            )
     return "\n".join(sections)
+
+
+def _warnings(warnings: Mapping[str, Sequence[str]]) -> Iterator[Sequence[object]]:
+    for check, assets in sorted(warnings.items()):
+        remedy = REMEDIES.get(check)
+        yield (f"{check}: {', '.join(assets)}" + (f" ({remedy})" if remedy else ""),)
+
+
+def waiting(paths: Paths) -> dict[str, int]:
+    """How many changes of each activation wait in the outbox."""
+    if not paths.outbox.exists():
+        return {}
+    found = count_states(Outbox(paths.outbox))
+    waits: dict[str, int] = {}
+    for activation, state, changes in found:
+        if state in ("pending", "delivering"):
+            waits[activation] = waits.get(activation, 0) + changes
+    return waits
+
+
+def _unset(paths: Paths) -> Iterator[str]:
+    """The settings without which changes wait."""
+    waits, declared = waiting(paths), load_activations()
+    for name in waits:
+        destination = declared[name].destination if name in declared else None
+        if isinstance(destination, WebhookSpec):
+            unset = [
+                variable
+                for variable in (destination.url_env, destination.secret_env)
+                if not os.environ.get(variable)
+            ]
+            if unset:
+                yield f"  {name} waits for the environment's {' and '.join(unset)}"
 
 
 def _streams(connection: duckdb.DuckDBPyConnection) -> Iterator[Sequence[object]]:
@@ -109,9 +170,14 @@ def _segments(connection: duckdb.DuckDBPyConnection) -> Iterator[Sequence[object
     ).fetchall()
 
 
-def _activations(connection: duckdb.DuckDBPyConnection) -> Iterator[Sequence[object]]:
-    yield "activation", "delivered", "no consent", "no contact point", "other", "dead"
-    yield from connection.execute(
+def _activations(
+    connection: duckdb.DuckDBPyConnection, waits: Mapping[str, int]
+) -> Iterator[Sequence[object]]:
+    yield (
+        "activation",
+        *("delivered", "no consent", "no contact point", "other", "dead", "waiting"),
+    )
+    found = connection.execute(
         """
         select activation,
             count(*) filter (where outcome = 'delivered'),
@@ -123,10 +189,13 @@ def _activations(connection: duckdb.DuckDBPyConnection) -> Iterator[Sequence[obj
             ),
             count(*) filter (where outcome = 'dead')
         from (from dlo.system_receipt select *, outcome = 'withheld' as is_withheld)
-        group by activation order by activation
+        group by activation
         """,
         {"consent": [NO_ROW, *REASONS.values()]},
     ).fetchall()
+    figures: dict[str, Sequence[int]] = {name: counts for name, *counts in found}
+    for name in sorted({*figures, *waits, *load_activations()}):
+        yield name, *figures.get(name, [0] * 5), waits.get(name, 0)
 
 
 def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
@@ -137,7 +206,7 @@ def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
 def _section(title: str, rows: Iterable[Sequence[object]]) -> str:
     lines = [f"\n{title}"]
     for first, *rest in rows:
-        cells = "".join(f"{_cell(value):>22}" for value in rest)
+        cells = "".join(f"{_cell(value):>{WIDTH}}" for value in rest)
         lines.append(f"  {first!s:<28}{cells}".rstrip())
     return "\n".join(lines)
 

@@ -5,21 +5,31 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cdp_assets import last_run
 from cdp_assets.activation.receiver import receiving
 from cdp_assets.activation.signing import new_secret
+from cdp_assets.activation.spec import load_activations
+from cdp_assets.identity.rules import read_ruleset
 from cdp_assets.paths import Paths
 from cdp_assets.runs import parse_instant, pin_as_of
+from cdp_assets.segments.spec import load_segments
 from cdp_assets.streams import inbox, landing
 from cdp_assets.streams.spec import load_streams
 from cdp_assets.summary import summary
 from cdp_assets.warehouse import Warehouse
 
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+    from cdp_assets.defs.launch import Outcome
+
+SECOND_LOOK_SECONDS = 1.0
 URL, SECRET = "CDP_CART_WEBHOOK_URL", "CDP_CART_WEBHOOK_SECRET"
 
 
@@ -34,52 +44,105 @@ def run_and_report(paths: Paths, *, samples: bool, force: bool) -> bool:
     Returns:
         Whether everything succeeded.
     """
-    from cdp_assets.defs.launch import open_instance, run_graph, wait_for_others
+    from cdp_assets.defs.launch import open_instance, sole_terminal, wait_for_others
 
     started = time.monotonic()
-    if samples and _is_untouched(paths):
-        deliver_samples(paths)
-    with open_instance(paths) as instance:
-        wait_for_others(instance, paths, click.echo)
-        before = last_run.recall(paths)
-        if not force and before is not None and _nothing_to_do(paths, before):
-            click.echo(
-                "Nothing new: no waiting file, same declarations, models, clock."
-            )
-        else:
-            last_run.forget(paths)
-            with _receiver(paths):
-                log = paths.root / "run.log"
-                succeeded = _run_waves(paths, lambda: run_graph(instance, log))
-            if not succeeded:
-                click.echo(
-                    "The run failed; the last good state stays. `make ui` shows the "
-                    "run's log; run again when its cause is mended."
-                )
-                return False
+    read_declarations()
+    with sole_terminal(paths, click.echo):
+        if samples and _is_untouched(paths):
+            deliver_samples(paths)
+        with open_instance(paths) as instance:
+            wait_for_others(instance, paths, click.echo)
+            succeeded = _run_if_due(instance, paths, force=force)
+    if succeeded:
+        click.echo(f"\n{time.monotonic() - started:.1f} s")
+    return succeeded
+
+
+def read_declarations() -> None:
+    """Read whatever a run is made of, so that a mistake is told before it starts."""
+    load_streams(), read_ruleset(), load_segments(), load_activations()
+
+
+def _run_if_due(instance: "DagsterInstance", paths: Paths, *, force: bool) -> bool:
+    """Run if anything is new, print what stands then; returns whether all is well."""
+    from cdp_assets.defs.launch import run_graph
+
+    before = last_run.recall(paths)
+    refused = take_in(paths)
+    warnings: dict[str, list[str]] = {}
+    if not force and before is not None and _nothing_to_do(paths, before):
+        click.echo("Nothing new: no waiting file, same declarations, models, clock.")
+    else:
+        last_run.forget(paths)
+        log = paths.root / "run.log"
+        log.write_text("", encoding="utf-8")
+        with _receiver(paths):
+            outcome = _run_waves(paths, lambda: run_graph(instance, log))
+        warnings = outcome.warnings
+        if not outcome.succeeded:
+            click.echo(failure(outcome.faults, log))
+            _say_refused(refused)
+            return False
+    click.echo("\nLooking at what stands now, table by table …")
     with Warehouse(paths).reading("the summary") as connection:
         after = last_run.standing(connection, paths)
-        click.echo(summary(connection, paths))
+        click.echo(summary(connection, paths, warnings))
+    _say_refused(refused)
     last_run.remember(paths, after)
     if before is not None:
         _say_what_moved(before, after)
-    click.echo(f"\n{time.monotonic() - started:.1f} s")
     return True
 
 
-def _run_waves(paths: Paths, run: Callable[[], bool]) -> bool:
-    """Run the graph until no file waits; returns whether all of it succeeded.
+def take_in(paths: Paths) -> dict[str, str]:
+    """Adopt what lies complete in the inbox.
+
+    Returns:
+        What no stream takes, with the reason.
+    """
+    specs = load_streams()
+    look = inbox.adopt(paths, specs)
+    if look.unsettled:
+        # Whoever copies a file and types `cdp run` means that file.
+        time.sleep(SECOND_LOOK_SECONDS)
+        look = inbox.adopt(paths, specs, earlier=look.unsettled)
+    for name in look.unsettled:
+        click.echo(f"{name} is still being written; the next run takes it")
+    return look.refused
+
+
+def failure(faults: Sequence[str], log: Path) -> str:
+    """What to print after a run that failed: at fault is what, and what next."""
+    lines = ["\nThe run failed; the last good state stays. At fault:"]
+    lines += [f"  {fault}" for fault in dict.fromkeys(faults)]
+    lines.append(
+        "Mend it and run `cdp run` again: it takes up what is left. All that was "
+        f"printed is in {log}; `make ui` shows each step."
+    )
+    return "\n".join(lines)
+
+
+def _say_refused(refused: Mapping[str, str]) -> None:
+    if refused:
+        click.echo("\nRefused in the inbox, where they stay")
+    for name, reason in refused.items():
+        click.echo(f"  {name}: {reason}")
+
+
+def _run_waves(paths: Paths, run: "Callable[[], Outcome]") -> "Outcome":
+    """Run the graph until no file waits or a run failed; returns how the last ended.
 
     What a run could not take, such as a file that keeps changing, is left to the next.
     """
     before: list[Path] = []
-    while run():
+    while (outcome := run()).succeeded:
         left = _waiting(paths)
         if not left or left == before:
-            return True
+            break
         click.echo(f"{len(left):,} files wait for the next wave …")
         before = left
-    return False
+    return outcome
 
 
 def _say_what_moved(before: last_run.Standing, after: last_run.Standing) -> None:
@@ -122,8 +185,6 @@ def _is_untouched(paths: Paths) -> bool:
 
 def _nothing_to_do(paths: Paths, before: last_run.Standing) -> bool:
     if before.fingerprint != last_run.fingerprint(paths):
-        return False
-    if any(True for _ in paths.inbox.glob("*/*")):
         return False
     return not _waiting(paths)
 

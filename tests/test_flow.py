@@ -46,7 +46,10 @@ def copy(first_run: tuple[Path, str], tmp_path: Path) -> Path:
 
 def test_one_command_goes_from_files_to_receipts(first_run: tuple[Path, str]) -> None:
     root, printed = first_run
+    assert "WARN" not in printed
     for words in (
+        "Checks that warn",
+        "The samples contain faults on purpose",
         "Streams",
         "consolidation rate",
         "exact rules alone",
@@ -98,8 +101,19 @@ def test_every_delivery_names_a_consent_that_allows_it(
 
 
 def test_a_second_run_finds_nothing_to_do_and_says_so(cdp: Cdp, copy: Path) -> None:
+    """A file that no stream takes is told each time, and is nothing to do."""
+    stray = _made(copy / "inbox" / "crm_contat") / "contacts.csv"
+    stray.write_text("Id\n")
+    with sqlite3.connect(copy / "outbox.sqlite") as outbox:
+        outbox.execute(
+            "update outbox set state = 'pending' where sequence = "
+            "(select max(sequence) from outbox where activation = 'cart_abandoners')"
+        )
+    outbox.close()
     started = time.monotonic()
     printed = cdp(copy, "run", "--samples")
+    assert "crm_contat/contacts.csv: 'crm_contat' is not a declared stream" in printed
+    assert "cart_abandoners waits for the environment's CDP_CART_WEBHOOK_URL" in printed
     assert "Nothing new" in printed
     assert "Unchanged since the last run" in printed
     assert time.monotonic() - started < 30

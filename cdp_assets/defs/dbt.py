@@ -18,12 +18,14 @@ import duckdb
 from dagster_dbt import (
     DagsterDbtTranslator,
     DagsterDbtTranslatorSettings,
+    DbtCliInvocation,
     DbtCliResource,
     DbtProject,
     dbt_assets,
 )
 
 from cdp_assets.activation.spec import load_activations
+from cdp_assets.dbt_faults import faults
 from cdp_assets.declarations import quoted
 from cdp_assets.defs.resources import WarehouseResource
 from cdp_assets.paths import DBT_PROJECT, Paths
@@ -125,7 +127,17 @@ def _build(
         for event in events:
             yield _counted(event, connection)
     if failure is not None:
-        raise failure
+        raise _explained(build, failure)
+
+
+def _explained(build: DbtCliInvocation, failure: Exception) -> Exception:
+    """The failure in words, where dbt came as far as to say what failed."""
+    try:
+        results = build.get_artifact("run_results.json")["results"]
+    except (OSError, ValueError, KeyError):
+        return failure
+    found = faults(results, build_nodes())
+    return dg.Failure("\n    ".join(found)) if found else failure
 
 
 def _counted(event: Any, connection: duckdb.DuckDBPyConnection) -> Any:

@@ -8,13 +8,15 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Callable
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
 from dagster import DagsterRunStatus
 
+from cdp_assets.defs.progress import failed_check, failed_step
 from cdp_assets.paths import PROJECT, Paths
 
 # Borne by runs whose process holds the lock of ``_lock_file`` for as long as it lives.
@@ -30,6 +32,12 @@ IN_FLIGHT = [
 
 def open_instance(paths: Paths) -> dg.DagsterInstance:
     """The instance of ``dagster.yaml``; its state follows ``CDP_DATA`` where set."""
+    settle_home(paths)
+    return dg.DagsterInstance.get()
+
+
+def settle_home(paths: Paths) -> None:
+    """Let this process and its children find that instance."""
     home = PROJECT
     if paths.root != PROJECT / "data":
         home = paths.root / "dagster"
@@ -39,7 +47,39 @@ def open_instance(paths: Paths) -> dg.DagsterInstance:
         (home / "dagster.yaml").write_text(moved, encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(home)
     os.chdir(PROJECT)
-    return dg.DagsterInstance.get()
+
+
+@contextmanager
+def sole_terminal(paths: Paths, say: Callable[[str], None]) -> Iterator[None]:
+    """Be the only ``cdp run`` for the length of the block; wait for another first.
+
+    Dagster's own records show a run seconds after it was decided on: two that start at
+    the same instant would each find nothing in flight.
+    """
+    handle = os.open(_terminal_lock(paths), os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another `cdp run`, which is in progress")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def terminal_is_at_work(paths: Paths) -> bool:
+    """Whether a ``cdp run`` has begun and not ended."""
+    handle = os.open(_terminal_lock(paths), os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        # Shared: two that only ask must not take each other for one that runs.
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(handle)
 
 
 def wait_for_others(
@@ -103,24 +143,55 @@ def nobody_lives(paths: Paths) -> bool:
 
 
 def _lock_file(paths: Paths) -> Path:
+    return _dagster_folder(paths) / "run.lock"
+
+
+def _terminal_lock(paths: Paths) -> Path:
+    return _dagster_folder(paths) / "terminal.lock"
+
+
+def _dagster_folder(paths: Paths) -> Path:
     folder = paths.root / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / "run.lock"
+    return folder
 
 
-def run_graph(instance: dg.DagsterInstance, log: Path) -> bool:
+@dataclass(frozen=True)
+class Outcome:
+    """How a run over the whole graph ended."""
+
+    succeeded: bool
+    faults: list[str]
+    """What failed, a line each: the steps and the checks that must pass."""
+    warnings: dict[str, list[str]]
+    """By check, the assets for which it warned."""
+
+
+def run_graph(instance: dg.DagsterInstance, log: Path) -> Outcome:
     """Materialise every asset in flow order, progress to the terminal, rest to ``log``.
 
-    Returns:
-        Whether all of it succeeded.
+    Args:
+        instance: Where the run is recorded.
+        log: What steps print is added to this file; dbt writes a line per test.
     """
     from cdp_assets.definitions import defs
 
     job = defs().resolve_job_def("everything")
-    with log.open("w", encoding="utf-8") as written, redirect_stdout(written):
+    with log.open("a", encoding="utf-8") as written, redirect_stdout(written):
         result = job.execute_in_process(
             instance=instance,
             run_config={"loggers": {"progress": {}}},
             raise_on_error=False,
         )
-    return result.success
+    faults: list[str] = []
+    warnings: dict[str, list[str]] = {}
+    for event in result.all_events:
+        if event.is_step_failure:
+            faults.append(failed_step(event))
+        elif check := failed_check(event):
+            asset = "/".join(check.asset_key.path)
+            if check.severity is dg.AssetCheckSeverity.WARN:
+                warnings.setdefault(check.check_name, []).append(asset)
+            else:
+                faults.append(f"check {check.check_name} of {asset}")
+    return Outcome(result.success, faults, warnings)

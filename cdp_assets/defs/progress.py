@@ -44,19 +44,34 @@ def _line(event: dg.DagsterEvent) -> str | None:
         return f"{name:<52}{rows.value:>12,} rows" if rows is not None else None
     if event.event_type_value == "STEP_START" and event.step_key in DBT_PARTS:
         return f"dbt builds and tests {event.step_key} …"
-    if event.event_type_value == "ASSET_CHECK_EVALUATION":
-        check = event.asset_check_evaluation_data
-        if check.passed:
+    if check := failed_check(event):
+        # Those that only warn stand together at the end.
+        if check.severity is dg.AssetCheckSeverity.WARN:
             return None
         name = "/".join(check.asset_key.path)
-        return f"{check.severity.value}: check {check.check_name} of {name} failed"
-    if event.is_step_failure:
-        error = event.step_failure_data.error
-        while error is not None and error.cause is not None:
-            error = error.cause
-        reason = error.message.strip() if error else event.message
-        return f"FAILED: {event.step_key}: {reason}"
-    return None
+        return f"ERROR: check {check.check_name} of {name} failed"
+    return f"FAILED: {failed_step(event)}" if event.is_step_failure else None
+
+
+def failed_check(event: dg.DagsterEvent) -> dg.AssetCheckEvaluation | None:
+    """The evaluation of a check that did not pass, if this event is one."""
+    if event.event_type_value != "ASSET_CHECK_EVALUATION":
+        return None
+    check = event.asset_check_evaluation_data
+    return None if check.passed else check
+
+
+def failed_step(event: dg.DagsterEvent) -> str:
+    """A failed step, and what was wrong at the bottom of it."""
+    data = event.step_failure_data
+    stated = data.user_failure_data
+    if stated is not None and stated.description:
+        return f"{event.step_key}: {stated.description}"
+    error = data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    reason = error.message.strip() if error else event.message
+    return f"{event.step_key}: {reason}"
 
 
 def _log_line(record: logging.LogRecord) -> str | None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from cdp_assets.defs.jobs import COVERS, EVERYTHING
-from cdp_assets.defs.launch import living_runs
+from cdp_assets.defs.launch import living_runs, terminal_is_at_work
 from cdp_assets.defs.resources import WarehouseResource
 from cdp_assets.defs.streams import SPECS, stream_key
 from cdp_assets.paths import Paths
@@ -57,6 +57,8 @@ def landed_state(paths: Paths) -> str:
 
 def in_flight(instance: dg.DagsterInstance, paths: Paths) -> str | None:
     """Why to ask for nothing now, if a run has not ended."""
+    if terminal_is_at_work(paths):
+        return "`cdp run` is at work in a terminal"
     runs = living_runs(instance, paths)
     return f"run {runs[0].run_id[:8]} is in flight" if runs else None
 

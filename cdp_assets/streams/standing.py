@@ -12,6 +12,7 @@ from cdp_assets.streams.budget import budget_of, waves
 from cdp_assets.streams.dlo import has_table, table_name
 from cdp_assets.streams.landing import waiting
 from cdp_assets.streams.spec import StreamSpec
+from cdp_assets.warehouse import utc_now
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ def _standing(
         {"stream": spec.name},
     ).fetchone() or (None, 0, 0, 0)
     live, newest_at = 0, None
+    # What we write ourselves bears the time of day, however the clock is pinned.
+    until = utc_now() if spec.is_system else as_of
     if has_table(connection, spec):
         live, newest_at = connection.execute(
             f"""
@@ -72,7 +75,7 @@ def _standing(
                 max(_modified_at) filter (_modified_at <= ?)
             from {table_name(spec)}
             """,
-            [as_of],
+            [until],
         ).fetchone() or (0, None)
     allowed = dt.timedelta(hours=spec.freshness_hours)
     return Standing(
@@ -86,7 +89,8 @@ def _standing(
         held_files=held,
         unreadable_files=unreadable,
         newest_at=newest_at,
-        is_stale=newest_at is None or as_of - newest_at > allowed,
+        is_stale=not spec.is_system
+        and (newest_at is None or as_of - newest_at > allowed),
     )
 
 

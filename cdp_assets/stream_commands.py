@@ -1,12 +1,13 @@
 """``cdp stream``: how streams stand; folding, compacting, expiring their files."""
 
 import datetime as dt
+from pathlib import Path
 
 import click
 
 from cdp_assets import last_run
 from cdp_assets.operators import declared_stream
-from cdp_assets.paths import Paths
+from cdp_assets.paths import PROJECT, Paths
 from cdp_assets.runs import pinned_as_of
 from cdp_assets.streams.landing import ask_for_wave
 from cdp_assets.streams.spec import StreamSpec, load_streams
@@ -40,6 +41,41 @@ def stream_status(streams: tuple[str, ...]) -> None:
             f"{each.live_records:>15,}{each.quarantined:>13,}{each.held_files:>6,}"
             f"{each.unreadable_files:>12,}  {newest}{' stale' if each.is_stale else ''}"
         )
+
+
+@stream_group.command("new")
+@click.argument("name")
+@click.option(
+    "--from",
+    "file",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file as the source sends it: csv, json, ndjson or parquet.",
+)
+@click.option(
+    "--category",
+    type=click.Choice(["profile", "engagement", "other"]),
+    default="profile",
+    show_default=True,
+    help="Things that change; events that happened once; neither.",
+)
+@click.option(
+    "--dmo", default="individual", show_default=True, help="What to draft a mapping to."
+)
+def stream_new(name: str, file: Path, category: str, dmo: str) -> None:
+    """Draft a stream from one of its files: declaration, dbt source, mapping."""
+    from cdp_assets.streams.guessing import guess
+    from cdp_assets.streams.skeleton import Draft
+
+    guessed = guess(file)
+    for path in Draft().write(name, guessed, category, dmo):
+        click.echo(f"wrote {path.relative_to(PROJECT)}")
+    click.echo(
+        f"{guessed.rows:,} rows, {len(guessed.fields)} fields. Next: correct what the "
+        f"declaration calls a guess; name the source's columns in {name}__{dmo}.sql; "
+        f"add '{name}__{dmo}' to the list in dbt_project/models/dmo/{dmo}.sql; drop "
+        f"the file in data/inbox/{name}/ and run `cdp run`."
+    )
 
 
 @stream_group.command("backfill")

@@ -1,4 +1,4 @@
-# Each target sets up what it needs: Python 3.11 or newer, make and gcc are enough.
+# Each target sets up what it needs: Python 3.11 or newer (with venv) and make are enough.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -6,7 +6,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DO_NOT_TRACK := 1
 
-.PHONY: run ui test check bench format clean
+.PHONY: run ui test check bench format clean clean-data
 
 # Fill the inbox with sample sources if it is empty, run every stage, print a summary.
 run: .venv/.run
@@ -39,10 +39,16 @@ format: .venv/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean:
-	rm -rf .venv dbt_project/target dbt_project/logs data/inbox data/landing data/samples \
-	    data/serving data/outgoing data/dagster data/as_of data/*.duckdb* data/*.sqlite* \
-	    data/*.lock
+# All runtime data: what was dropped, loaded, made, sent and remembered, but for
+# data/backups. Stop `make ui` first.
+DATA := $(or $(CDP_DATA),data)
+clean-data:
+	cd $(DATA) && rm -rf inbox landing samples serving outgoing dagster as_of \
+	    last_run.json run.log alerts.json *.duckdb *.duckdb.* *.sqlite *.sqlite-* *.lock
+
+# And the environment and what dbt compiled.
+clean: clean-data
+	rm -rf .venv dbt_project/target dbt_project/logs
 
 .venv/.uv: constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

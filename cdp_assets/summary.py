@@ -101,6 +101,21 @@ def _unset(paths: Paths) -> Iterator[str]:
                 yield f"  {name} waits for the environment's {' and '.join(unset)}"
 
 
+def examples(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Commands to go on with, about the person of most systems in this very data."""
+    found = connection.execute(
+        """
+        select min(record), max(record) from identity.unified_link_individual
+        group by unified_individual_id having count(*) between 2 and 12
+        order by count(distinct split_part(record, ':', 1)) desc, count(*), 1 limit 1
+        """
+    ).fetchone()
+    if found is None:
+        return []
+    one, other = found
+    return [f"cdp profile {one}", f"cdp why {one} {other}", "cdp catalog"]
+
+
 def _streams(connection: duckdb.DuckDBPyConnection) -> Iterator[Sequence[object]]:
     yield "stream", "rows in", "loaded", "superseded", "quarantined", "live records"
     for stream, *figures in connection.execute(

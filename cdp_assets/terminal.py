@@ -21,7 +21,7 @@ from cdp_assets.runs import parse_instant, pin_as_of
 from cdp_assets.segments.spec import load_segments
 from cdp_assets.streams import inbox, landing
 from cdp_assets.streams.spec import load_streams
-from cdp_assets.summary import summary
+from cdp_assets.summary import examples, summary
 from cdp_assets.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -88,10 +88,15 @@ def _run_if_due(instance: "DagsterInstance", paths: Paths, *, force: bool) -> bo
     with Warehouse(paths).reading("the summary") as connection:
         after = last_run.standing(connection, paths)
         click.echo(summary(connection, paths, warnings))
+        commands = examples(connection)
     _say_refused(refused)
     last_run.remember(paths, after)
     if before is not None:
         _say_what_moved(before, after)
+    if commands:
+        click.echo("\nGo on with")
+    for command in commands:
+        click.echo(f"  .venv/bin/{command}")
     return True
 
 

@@ -244,6 +244,18 @@ def test_a_profile_is_found_by_any_key(cdp: Cdp, first_run: tuple[Path, str]) ->
     assert str(person) in cdp(root, "profile", str(address))
 
 
+def test_the_commands_that_a_run_ends_with_work(
+    cdp: Cdp, first_run: tuple[Path, str]
+) -> None:
+    """A newcomer types what stands there."""
+    root, printed = first_run
+    _, _, told = printed.partition("Go on with\n")
+    commands = [line.split() for line in told.splitlines() if ".venv/bin/cdp" in line]
+    assert [words[1] for words in commands] == ["profile", "why", "catalog"]
+    for _, *arguments in commands:
+        assert cdp(root, *arguments)
+
+
 def test_the_catalogue_shows_what_was_declared_and_seen(
     cdp: Cdp,
     first_run: tuple[Path, str],

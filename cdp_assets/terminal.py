@@ -25,8 +25,6 @@ from cdp_assets.summary import examples, summary
 from cdp_assets.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from dagster import DagsterInstance
-
     from cdp_assets.defs.launch import Outcome
 
 SECOND_LOOK_SECONDS = 1.0
@@ -44,7 +42,12 @@ def run_and_report(paths: Paths, *, samples: bool, force: bool) -> bool:
     Returns:
         Whether everything succeeded.
     """
-    from cdp_assets.defs.launch import open_instance, sole_terminal, wait_for_others
+    from cdp_assets.defs.launch import (
+        open_instance,
+        run_graph,
+        sole_terminal,
+        wait_for_others,
+    )
 
     started = time.monotonic()
     read_declarations()
@@ -53,7 +56,9 @@ def run_and_report(paths: Paths, *, samples: bool, force: bool) -> bool:
             deliver_samples(paths)
         with open_instance(paths) as instance:
             wait_for_others(instance, paths, click.echo)
-            succeeded = _run_if_due(instance, paths, force=force)
+            succeeded = _run_if_due(
+                paths, lambda log: run_graph(instance, log), force=force
+            )
     if succeeded:
         click.echo(f"\n{time.monotonic() - started:.1f} s")
     return succeeded
@@ -64,10 +69,8 @@ def read_declarations() -> None:
     load_streams(), read_ruleset(), load_segments(), load_activations()
 
 
-def _run_if_due(instance: "DagsterInstance", paths: Paths, *, force: bool) -> bool:
+def _run_if_due(paths: Paths, run: Callable[[Path], "Outcome"], *, force: bool) -> bool:
     """Run if anything is new, print what stands then; returns whether all is well."""
-    from cdp_assets.defs.launch import run_graph
-
     before = last_run.recall(paths)
     refused = take_in(paths)
     warnings: dict[str, list[str]] = {}
@@ -78,7 +81,7 @@ def _run_if_due(instance: "DagsterInstance", paths: Paths, *, force: bool) -> bo
         log = paths.root / "run.log"
         log.write_text("", encoding="utf-8")
         with _receiver(paths):
-            outcome = _run_waves(paths, lambda: run_graph(instance, log))
+            outcome = _run_waves(paths, lambda: run(log))
         warnings = outcome.warnings
         if not outcome.succeeded:
             click.echo(failure(outcome.faults, log))

@@ -75,12 +75,10 @@ def gather_answers(
             source, captured_at, effective_from, effective_to
         from consent_said where contact_point_key is not null
         union all
-        select point.*, id, purpose, channel, status, source, captured_at,
-            effective_from, effective_to
-        from consent_said as said, lateral (
-            select kind, key from consent_reach where record = said.party_id
-                and kind = said.contact_point_type
-        ) as point
+        select point.kind, point.key, id, purpose, channel, status, source,
+            captured_at, effective_from, effective_to
+        from consent_said as said inner join consent_reach as point
+            on point.record = said.party_id and point.kind = said.contact_point_type
         where contact_point_key is null and status = 'opt_out'
         union all
         select contact_point_type, contact_point_key, id, purpose, channel, 'opt_out',

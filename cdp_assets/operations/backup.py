@@ -6,7 +6,8 @@ match models, memberships, remembered opt-outs, planned and sent changes, marks,
 the ledger and the quarantine are in it, and the DLO tables too, because raw files
 expire by retention. So are the outbox with its receipts, the pinned clock, and landed
 files that no load has seen. Landed files that were loaded, the inbox, published
-profiles and Dagster's history are not. A backup holds personal data: only its owner can read it.
+profiles and Dagster's history are not. A backup holds personal data: only its owner can
+read it.
 """
 
 import contextlib

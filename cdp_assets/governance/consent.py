@@ -99,6 +99,14 @@ def decide(
     return Decision(named.status == "opt_in", named.id, REASONS[named.status])
 
 
+# What allows begins when it was given; what forbids needs no time of its own.
+_HAS_BEGUN = """case when status = 'opt_in'
+    then captured_at <= $at and coalesce(effective_from <= $at, true)
+    else coalesce(effective_from <= $at, true)
+        or coalesce(effective_from <= captured_at, false)
+    end"""
+
+
 def decisions(points: str) -> str:
     """The query that decides for every contact point of the relation ``points``.
 
@@ -128,11 +136,7 @@ def decisions(points: str) -> str:
                 and answer.contact_point_key = point.key
             where {_about("purpose")} and {_about("channel")}
                 and ($at < effective_to or effective_to is null)
-                and case when status = 'opt_in'
-                    then captured_at <= $at and coalesce(effective_from <= $at, true)
-                    else coalesce(effective_from <= $at, true)
-                        or coalesce(effective_from <= captured_at, false)
-                    end
+                and {_HAS_BEGUN}
         ),
         ranked as (
             select *,

@@ -45,12 +45,17 @@ def judge_partial(connection: duckdb.DuckDBPyConnection, spec: StreamSpec) -> No
         create or replace temp table merged as
         with {_versions(spec)},
         record as (
-            select record_id, max(instant) as modified_at, max(deleted_at) as horizon
+            select record_id, max(instant) as modified_at, max(deleted_at) as horizon,
+                count(*) as versions
             from version group by record_id
         ),
         field as (
+            select record_id, {_only_values(spec)}
+            from version join record using (record_id) where versions = 1
+            union all
             select record_id, {_greatest_values(spec)}
-            from version join record using (record_id) group by record_id
+            from version join record using (record_id) where versions > 1
+            group by record_id
         ),
         {_STRANGE},
         newest as (
@@ -157,6 +162,15 @@ def _versions(spec: StreamSpec) -> str:
         from {table_name(spec)}
         where _record_id in (select record_id from stage where kind = {GOOD})
     )"""
+
+
+def _only_values(spec: StreamSpec) -> str:
+    """As below, for records of which there is one version: nothing to compare."""
+    return ", ".join(
+        f"case when {_COUNTS.format(at=f'at_{place}')} "
+        f"then {{'instant': at_{place}, 'value': value_{place}}} end as field_{place}"
+        for place in range(len(spec.fields))
+    )
 
 
 def _greatest_values(spec: StreamSpec) -> str:

@@ -38,9 +38,9 @@ def write_records(
         How many rows were written of each original, by its place in the manifest.
     """
     # What is a record at all depends on no field; the fewer are looked for the better.
-    bare = spec.model_copy(
-        update={"fields": {name: spec.fields[name] for name in spec.primary_key}}
-    )
+    # Nor may columns that are not looked for have the file refused.
+    keys = {name: spec.fields[name] for name in spec.primary_key}
+    bare = spec.model_copy(update={"fields": keys, "on_drift": "evolve"})
     with work_folder(connection) as work:
         scans = _unchanged(spec, manifest, folder, work)
         connection.execute(

@@ -231,7 +231,7 @@ def test_rows_in_quarantine_and_files_refused_or_held(healthy: Paths) -> None:
             ('crm_lead', 'f', 1, 'Id', 'null', 'x', 1, 2)
         """,
     )
-    assert "crm_contact: 1 rows" in only(healthy, "quarantine_is_read").says
+    assert "crm_contact: 1 row " in only(healthy, "quarantine_is_read").says
     write(healthy, "delete from ops.quarantine")
     for outcome in ("unreadable", "held"):
         write(
@@ -243,7 +243,7 @@ def test_rows_in_quarantine_and_files_refused_or_held(healthy: Paths) -> None:
             values ('crm_contact', 'abc', 'f', 1, 0, 1, '{outcome}')
             """,
         )
-        assert "crm_contact: 1 files" in only(healthy, "files_were_read").says
+        assert "crm_contact: 1 file " in only(healthy, "files_were_read").says
 
 
 def test_people_that_a_gate_holds(healthy: Paths) -> None:
@@ -268,7 +268,7 @@ def test_people_that_a_gate_holds(healthy: Paths) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "words"), [("dead", "1 dead letters"), ("pending", "1 changes wait")]
+    ("state", "words"), [("dead", "1 dead letter"), ("pending", "1 change on the way")]
 )
 def test_changes_that_do_not_arrive(healthy: Paths, state: str, words: str) -> None:
     with Outbox(healthy.outbox).connect() as outbox:
@@ -306,7 +306,7 @@ def test_status_shows_everything_and_both_speak_json(
     land(healthy, "crm_contact", "one.csv", b"Id\n1\n")
     printed = cdp(healthy.root, "status")
     assert "crm_contact" in printed
-    assert "1 files wait" in printed
+    assert "1 file waiting" in printed
     for title in ("lock", "runs", "people", "outbox", "backup", "clock"):
         assert f"\n{title:<12}" in printed
     status = json.loads(cdp(healthy.root, "status", "--json"))

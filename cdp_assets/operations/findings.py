@@ -29,6 +29,11 @@ class Finding:
         return f"{self.check}:{self.subject}:{self.level}"
 
 
+def counted(number: int, thing: str) -> str:
+    """A number of things: ``1 row``, ``2 rows``."""
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+
+
 def in_words(span: dt.timedelta) -> str:
     """A span of time as minutes or hours."""
     minutes = span.total_seconds() / 60

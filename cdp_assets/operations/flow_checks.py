@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterator
 
 from cdp_assets.operations.facts import Facts
-from cdp_assets.operations.findings import Finding, in_words
+from cdp_assets.operations.findings import Finding, counted, in_words
 
 LONGEST_RUN = dt.timedelta(hours=6)
 # The daemon beats every 30 s; the instance itself gives up on it after two minutes.
@@ -81,7 +81,7 @@ def quarantine_is_read(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "quarantine_is_read",
                 "warning",
-                f"{stream.name}: {stream.quarantined:,} rows in quarantine",
+                f"{stream.name}: {counted(stream.quarantined, 'row')} in quarantine",
                 subject=stream.name,
                 next=f"cdp quarantine show {stream.name}, then replay or drop",
             )
@@ -94,7 +94,7 @@ def files_were_read(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "files_were_read",
                 "warning",
-                f"{stream.name}: {stream.unreadable_files} files refused",
+                f"{stream.name}: {counted(stream.unreadable_files, 'file')} refused",
                 subject=stream.name,
                 next="ops.landed_file has the reasons; have the source send them again",
             )
@@ -102,7 +102,7 @@ def files_were_read(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "files_were_read",
                 "warning",
-                f"{stream.name}: {stream.held_files} files held",
+                f"{stream.name}: {counted(stream.held_files, 'file')} held",
                 subject=f"{stream.name} held",
                 next=f"ops.landed_file says why; cdp stream release {stream.name}",
             )
@@ -129,7 +129,7 @@ def deliveries_arrive(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "deliveries_arrive",
                 "warning",
-                f"{each.activation}: {each.dead:,} dead letters",
+                f"{each.activation}: {counted(each.dead, 'dead letter')}",
                 subject=each.activation,
                 next="cdp outbox list, then replay or drop",
             )
@@ -140,8 +140,8 @@ def deliveries_arrive(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "deliveries_arrive",
                 "warning",
-                f"{each.activation}: {each.pending:,} changes wait, the oldest since "
-                f"{oldest:%Y-%m-%d %H:%M}",
+                f"{each.activation}: {counted(each.pending, 'change')} on the way, the "
+                f"oldest since {oldest:%Y-%m-%d %H:%M}",
                 subject=f"{each.activation} waits",
                 next="is its destination configured and up? cdp outbox resume",
             )

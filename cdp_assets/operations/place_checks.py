@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterator
 
 from cdp_assets.operations.facts import Facts
-from cdp_assets.operations.findings import Finding, Level, in_words
+from cdp_assets.operations.findings import Finding, Level, counted, in_words
 
 # A full load of 1 M people holds the lock for minutes; two hours are no load.
 LONGEST_HOLD = dt.timedelta(hours=2)
@@ -74,11 +74,12 @@ def lock_moves(facts: Facts) -> Iterator[Finding]:
 
 def migrations_applied(facts: Facts) -> Iterator[Finding]:
     """The warehouse has every migration of this version."""
-    if facts.warehouse and facts.warehouse.migrations_pending:
+    pending = facts.warehouse.migrations_pending if facts.warehouse else 0
+    if pending:
         yield Finding(
             "migrations_applied",
             "warning",
-            f"{facts.warehouse.migrations_pending} migrations wait for the next run",
+            f"{counted(pending, 'migration')} to be applied by the next run",
             next="cdp backup, then cdp run",
         )
 

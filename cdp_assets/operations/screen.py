@@ -5,7 +5,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 
 from cdp_assets.operations.facts import Facts, StreamFact
-from cdp_assets.operations.findings import Finding
+from cdp_assets.operations.findings import Finding, counted
 
 _RUNS = 3
 _MARKS = {"ok": "  ok      ", "warning": "  WARNING ", "failure": "  FAILURE "}
@@ -102,14 +102,18 @@ def _streams(facts: Facts) -> Iterator[str]:
 
 
 def _trouble(stream: StreamFact) -> str:
+    counts = (
+        (stream.waiting_files, "file", "waiting"),
+        (stream.quarantined, "row", "quarantined"),
+        (stream.unreadable_files, "file", "refused"),
+        (stream.held_files, "file", "held"),
+    )
     parts = [
-        f"{stream.waiting_files} files wait" if stream.waiting_files else "",
-        f"stale since {stream.newest_at:%Y-%m-%d}" if stream.is_stale else "",
-        f"{stream.quarantined:,} rows quarantined" if stream.quarantined else "",
-        f"{stream.unreadable_files} files refused" if stream.unreadable_files else "",
-        f"{stream.held_files} files held" if stream.held_files else "",
+        f"{counted(number, thing)} {how}" for number, thing, how in counts if number
     ]
-    return ", ".join(part for part in parts if part)
+    if stream.is_stale:
+        parts.insert(0, f"stale since {stream.newest_at:%Y-%m-%d}")
+    return ", ".join(parts)
 
 
 def _people(facts: Facts) -> Iterator[str]:

@@ -71,21 +71,24 @@ def log_grows(root: Path) -> bool:
 
 
 def is_delivering(root: Path) -> bool:
-    """Some receipts of this run are written."""
+    """A change is at its destination, or came back and no run has heard of it."""
     try:
         with contextlib.closing(
             sqlite3.connect(f"file:{root / 'outbox.sqlite'}?mode=ro", uri=True)
         ) as outbox:
-            (waiting, done) = outbox.execute(
+            (under_way,) = outbox.execute(
                 """
-                select count(*) filter (where state in ('pending', 'delivering')),
-                    count(*) filter (where state not in ('pending', 'delivering'))
-                from outbox where planned_run = (select max(planned_run) from outbox)
+                select exists (select 1 from outbox where state = 'delivering')
+                    or exists (
+                        select 1 from receipt where position > (
+                            select coalesce(max(last_position), 0) from landing
+                        )
+                    )
                 """
             ).fetchone()
     except sqlite3.Error:
         return False
-    return bool(waiting and done)
+    return bool(under_way)
 
 
 # Each is looked at from outside, so nothing in the product knows of being killed.

@@ -381,6 +381,14 @@ WRONG = {
     "expected one like 2026-02-28T13:45:00Z",
     ("at", "2026-02-30T00:00:00Z"): "'2026-02-30T00:00:00Z' is no instant of the "
     "calendar; expected one like 2026-02-28T13:45:00Z",
+    ("at", "2026-01-01T00:00:00+99:99"): "'2026-01-01T00:00:00+99:99' is no instant "
+    "of the calendar; expected one like 2026-02-28T13:45:00Z",
+    ("at", "0000-01-01T00:00:00Z"): "'0000-01-01T00:00:00Z' is no instant of the "
+    "calendar; expected one like 2026-02-28T13:45:00Z",
+    ("born", "0000-01-01"): "'0000-01-01' is no day of the calendar; "
+    "expected one like 2026-02-28",
+    ("at", "9999-01-01T00:00:00Z"): "'9999-01-01T00:00:00Z' is still to come; "
+    "expected an instant at most a day after the load",
     ("gone", "perhaps"): "'perhaps' is not a boolean; expected true or false",
 }
 
@@ -560,7 +568,7 @@ def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_load(
         paths[0].unlink()
     else:
         paths[0].write_bytes(content + b" ")
-    create_stage(loading.connection, spec)
+    create_stage(loading.connection, spec, dt.datetime(2026, 11, 1))
 
     reading = read_files(loading.connection, spec, scans, tmp_path)
 
@@ -630,6 +638,7 @@ def test_a_document_without_the_record_path_names_what_is_there(loading, thing):
         (b"<html></html>", "not JSON: a document begins with { or ["),
         (b'{"id": "1"}\n{"id": "2"}', "more than one JSON document"),
         (b"[]]", "closes a bracket it never opened"),
+        (b'[{"id": "1"}}', "closes a bracket with }"),
         (b'["a"', "ends inside 1 open brackets"),
         (b'["a', "ends inside a text"),
     ],
@@ -674,3 +683,86 @@ def test_money_that_fits_is_exact(loading, thing):
         (Decimal("99999999999999.9999"),),
         (Decimal("-0.0100"),),
     ]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b'{"things": [%s], "things": [%s]}', "two lists under 'things'"),
+        (b'{"things": [%s], "more": {"things": [%s]}}', ""),
+        (b'{"things": [%s]}}]', "closes a bracket it never opened"),
+        (b'{"things": [%s}]', "closes a bracket with }"),
+    ],
+)
+def test_an_envelope_is_whole_and_holds_one_list(loading, thing, content, reason):
+    """The second list under the same key was passed over, and nobody was told."""
+    spec = thing("json", connection={"record_path": "things"})
+    record = b'{"id": "%d", "at": "2026-01-01T00:00:00Z"}'
+    # The second list lies in another chunk than the first.
+    first = b", ".join(record % number for number in range(8_000))
+    parts = (first, record % 9_000)[: content.count(b"%s")]
+
+    result = loading.load(spec, content % parts)
+
+    if reason:
+        ((_, why),) = refused(loading)
+        assert reason in why
+        assert result.rows_in == 0
+    else:
+        assert (result.inserted, result.unreadable_files) == (8_000, 0)
+
+
+def test_a_line_that_is_too_long_costs_only_itself(loading, thing):
+    """One line of 20 MB refused the whole file."""
+    long = b'{"id": "2", "at": "2026-01-01", "name": "%s"}' % (b"x" * (20 << 20))
+    lines = [
+        b'{"id": "1", "at": "2026-01-01"}',
+        long,
+        b'{"id": "3", "at": "2026-01-01"}',
+    ]
+
+    result = loading.load(thing("ndjson"), b"\n".join(lines))
+
+    assert (result.inserted, result.quarantined, result.unreadable_files) == (2, 1, 0)
+    ((line, _, reason),) = quarantined(loading)
+    assert line == 2
+    assert reason.startswith("longer than 16 MiB")
+    ((kept,),) = loading.rows("select length(record) from ops.quarantine")
+    assert kept < 20_000
+
+
+def test_a_file_that_ends_in_a_line_is_noted(loading, thing):
+    """Cut off in its last field, the last record looks whole: 12.5 was 12.50."""
+    whole = loading.load(thing("csv"), b"id,at,amount\n1,2026-01-01,1.0\n")
+    cut = loading.load(thing("csv"), b"id,at,amount\n2,2026-01-01,12.5")
+
+    assert not any("cut off" in note for note in whole.notes)
+    assert cut.inserted == 1
+    assert any("is the last record cut off?" in note for note in cut.notes)
+
+
+@pytest.mark.parametrize("days", [0, 40])
+def test_a_version_is_judged_by_the_later_of_load_and_run(loading, thing, days):
+    """The samples' clock is pinned; a version from 9999 froze its record for ever."""
+    loading.connection.execute(
+        "insert into ops.run select 1, 'r', '2026-11-01', timestamp '2026-11-01' "
+        f"+ interval {days} day"
+    )
+    content = b"id,at\n1,2026-11-02T11:59:00Z\n2,2026-11-20T00:00:00Z\n"
+
+    result = loading.load(thing("csv"), content)
+
+    assert result.quarantined == (0 if days else 1)
+
+
+@pytest.mark.parametrize("field", ["modified_at", "event_time"])
+def test_versions_are_ordered_by_an_instant(thing, field):
+    """A name as modified_at was accepted, and the first load crashed."""
+    with pytest.raises(ValueError, match=f"{field}: name is declared as string"):
+        thing("csv", **{field: "name"})
+
+
+@pytest.mark.parametrize("delimiter", ['"', "\n", "\r"])
+def test_a_delimiter_can_delimit(thing, delimiter):
+    with pytest.raises(ValueError, match="cannot stand between fields"):
+        thing("csv", connection={"delimiter": delimiter})

@@ -72,6 +72,8 @@ def stream_asset(spec: StreamSpec) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         look = inbox.adopt(warehouse.paths, {spec.name: spec})
         with warehouse.get_connection(f"loading {spec.name}") as connection:
+            # Fixes the run's instant, which bounds how new a version may be.
+            warehouse.run(connection, context.run)
             ensure_table(connection, spec)
             loaded, left = load_wave(
                 connection, warehouse.paths, spec, started_at=utc_now()

@@ -51,22 +51,7 @@ def gather_answers(
         specs: The streams whose quarantine is looked at; default all declared.
     """
     _make_key(connection)
-    connection.execute(
-        f"""
-        create or replace temp table consent_said as
-        select id, contact_point_type_id as contact_point_type,
-            consent_key(contact_point_type_id, contact_point_value)
-                as contact_point_key,
-            party_id, source_record_id,
-            {aim_of("data_use_purpose_id", PURPOSES)} as purpose,
-            {aim_of("engagement_channel_type_id", CHANNELS)} as channel,
-            {status_of("consent_status_id")} as status,
-            consent_captured_source_name as source,
-            consent_captured_date_time as captured_at,
-            effective_from_date as effective_from, effective_to_date as effective_to
-        from dmo.contact_point_consent
-        """
-    )
+    _read_canonical(connection)
     _find_refused(connection, specs or load_streams())
     connection.execute(
         """
@@ -122,6 +107,25 @@ def remember_opt_outs(connection: duckdb.DuckDBPyConnection) -> None:
     )
     connection.execute("insert into governance.opt_out from consent_news")
     connection.execute("drop table consent_news")
+
+
+def _read_canonical(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(
+        f"""
+        create or replace temp table consent_said as
+        select id, contact_point_type_id as contact_point_type,
+            consent_key(contact_point_type_id, contact_point_value)
+                as contact_point_key,
+            party_id, source_record_id,
+            {aim_of("data_use_purpose_id", PURPOSES)} as purpose,
+            {aim_of("engagement_channel_type_id", CHANNELS)} as channel,
+            {status_of("consent_status_id")} as status,
+            consent_captured_source_name as source,
+            consent_captured_date_time as captured_at,
+            effective_from_date as effective_from, effective_to_date as effective_to
+        from dmo.contact_point_consent
+        """
+    )
 
 
 def _make_key(connection: duckdb.DuckDBPyConnection) -> None:

@@ -12,6 +12,8 @@ from cdp_assets.streams.spec import FieldType, StreamSpec
 # SAP and MySQL write these for "no date".
 _NO_DATE = "0{8}|0{14}|0000-00-00( 00:00:00)?"
 _DATE = r"\d{4}-\d{2}-\d{2}"
+# Zones reach from -12:00 to +14:00; DuckDB takes any two digits.
+_OFFSET = r"(?:\+(?:0\d|1[0-4])|-(?:0\d|1[0-2]))(?::?[0-5]\d)?"
 _DAY = rf"{_DATE}|\d{{8}}"
 _TIME = r"[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?"
 _MIDNIGHT = r"[T ]00:00(:00(\.0+)?)?( ?(Z|UTC|[+-]00(:?00)?))?"
@@ -53,7 +55,9 @@ def value(type_: FieldType, text: str) -> str:
             )
         case "date":
             return (
-                f"case when regexp_full_match({text}, '{_DATE}({_MIDNIGHT})?') "
+                # DuckDB reads year 0000 as 1 BC.
+                f"case when starts_with({text}, '0000') then null "
+                f"when regexp_full_match({text}, '{_DATE}({_MIDNIGHT})?') "
                 f"then try_cast(left({text}, 10) as date) "
                 rf"when regexp_full_match({text}, '\d{{8}}') "
                 f"then try_strptime({text}, '%Y%m%d')::date end"
@@ -173,11 +177,12 @@ def _timestamp(text: str) -> str:
         rf"regexp_replace({text}, '({_DATE}[T ]\d{{2}}:\d{{2}})( ?[ZU+-])', '\1:00\2')"
     )
     return (
-        f"case when regexp_full_match({text}, "
+        f"case when starts_with({text}, '0000') then null "
+        f"when regexp_full_match({text}, "
         f"'{_DATE}({_TIME})?( ?(Z|UTC|[+-]00(:?00)?))?') "
         f"then coalesce(try_cast({text} as timestamp), "
         f"try_cast({with_seconds} as timestamp)) "
-        rf"when regexp_full_match({text}, '{_DATE}{_TIME} ?[+-]\d{{2}}(:?\d{{2}})?') "
+        f"when regexp_full_match({text}, '{_DATE}{_TIME} ?{_OFFSET}') "
         f"then coalesce({_in_utc(text)}, {_in_utc(with_seconds)}) "
         rf"when regexp_full_match({text}, '\d{{14}}') "
         f"then try_strptime({text}, '%Y%m%d%H%M%S') "

@@ -159,7 +159,7 @@ def _load_originals(
     started_at: dt.datetime,
 ) -> LoadResult:
     wanted = [number in scans for number in range(len(manifest.originals))]
-    create_stage(connection, spec)
+    create_stage(connection, spec, started_at)
     try:
         stage_compacted(connection, spec, path, manifest.format, wanted)
         files = {number: found.path.name for number, found in scans.items()}
@@ -181,7 +181,7 @@ def _load_batch(
         scans, notes = _scan_new(connection, spec, files, work)
         if not scans:
             return LoadResult(notes=tuple(notes))
-        create_stage(connection, spec)
+        create_stage(connection, spec, started_at)
         try:
             reading = read_files(connection, spec, scans, work)
             for number in reading.vanished:

@@ -108,7 +108,7 @@ def replay(
     """
     try:
         with transaction(connection):
-            waiting = _stage_refused(connection, spec)
+            waiting = _stage_refused(connection, spec, started_at)
             moved = _mark_good(connection, next_load_seq(connection))
             if not moved:
                 return LoadResult()
@@ -171,9 +171,11 @@ def readmit_files(connection: duckdb.DuckDBPyConnection, spec: StreamSpec) -> in
     return int(row[0]) if row else 0
 
 
-def _stage_refused(connection: duckdb.DuckDBPyConnection, spec: StreamSpec) -> int:
+def _stage_refused(
+    connection: duckdb.DuckDBPyConnection, spec: StreamSpec, started_at: dt.datetime
+) -> int:
     """Stage what can be replayed, each record as a file of its own."""
-    create_stage(connection, spec)
+    create_stage(connection, spec, started_at)
     connection.execute(
         f"""
         create or replace temp table replaying as

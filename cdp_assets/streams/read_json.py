@@ -23,6 +23,11 @@ _LINE_BYTES = 16 << 20
 # DuckDB would take sixteen times the longest line for each thread: 256 MiB.
 _BUFFER_BYTES = 2 * _LINE_BYTES
 
+# What stands in the place of a longer line: a mark that no JSON begins with, then its
+# beginning, enough to find where it came from.
+_TOO_LONG = b"\x01"
+_BEGINNING = 10_000
+
 _LINES = f"""(
     select
         $numbers[file_index::bigint + 1] as file_no, line,
@@ -36,6 +41,8 @@ _LINES = f"""(
 
 _FAULT = r"""
     case
+        when starts_with(line, chr(1))
+            then 'longer than 16 MiB, only its beginning is kept; expected one record'
         when contains(line, '\u0000')
             then 'holds the character U+0000, which no text has; is it damaged?'
         when texts is not null or coalesce(trim(line), '') = '' then null
@@ -52,13 +59,24 @@ _EXPRESSIONS = {
 
 
 def plain_lines(scan: Scan, work: Path) -> Path:
-    """The file with line feeds only, since a reader that meets both kinds miscounts."""
-    if not scan.has_carriage_returns:
+    """The file as DuckDB reads it to its end.
+
+    With line feeds only, since a reader that meets both kinds miscounts, and with a
+    short stand-in for a line that no reader takes, since it would refuse the whole.
+    """
+    if not scan.has_carriage_returns and scan.longest_line < _LINE_BYTES:
         return scan.text
     target = rewritten(work, scan.path)
     with scan.text.open("rb") as source, target.open("wb") as sink:
         # Outside of strings a carriage return is white space, inside there is none.
-        sink.writelines(line.replace(b"\r", b" ") for line in source)
+        while line := source.readline(_LINE_BYTES):
+            if len(line) == _LINE_BYTES and not line.endswith(b"\n"):
+                line = _TOO_LONG + line[:_BEGINNING].decode(errors="ignore").encode()
+                while rest := source.readline(_LINE_BYTES):
+                    if rest.endswith(b"\n"):
+                        break
+                line += b"\n"
+            sink.write(line.replace(b"\r", b" "))
     return target
 
 

@@ -32,6 +32,9 @@ from cdp_assets.streams.spec import StreamSpec
 from cdp_assets.streams.split_json import split_records
 from cdp_assets.streams.staging import Stager, stage
 
+# Cut off inside its last field, a record looks whole; most exporters end every line,
+# but not all, so the record is kept and somebody told.
+_UNFINISHED = "no line break at the end: is the last record cut off?"
 # What a producer other than the declared one lands: our API batches, compacted files.
 _FORMATS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".parquet": "parquet"}
 
@@ -139,6 +142,8 @@ def _read_csv(
         with reading.refusing(number):
             header = header_of(scan, delimiter)
             reading.notes.update(match_columns(spec, header.names).notes(spec))
+            if scan.ends_in_a_line:
+                reading.notes[_UNFINISHED] += 1
             groups[header][number] = scan
     for header, group in groups.items():
         damaged: list[int] = []

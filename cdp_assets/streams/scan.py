@@ -47,6 +47,10 @@ class Scan:
     lines: int = 0
     is_blank: bool = False
     has_carriage_returns: bool = False
+    longest_line: int = 0
+    """In bytes; exact where it is longer than a chunk, else a line that spans two."""
+    ends_in_a_line: bool = False
+    """Whether the last line has no line break, as when the file was cut off in it."""
     fault: str | None = None
 
     def is_unchanged(self) -> bool:
@@ -107,6 +111,8 @@ class _Text:
         self.last = b"\n"
         self.blank = True
         self.carriage_returns = False
+        self.open_line = 0
+        self.longest_line = 0
         self.fault: str | None = None
 
     def plain(self, chunk: bytes, *, final: bool = False) -> bytes:
@@ -127,10 +133,19 @@ class _Text:
             )
             return b""
         self.newlines += plain.count(b"\n")
+        self._measure(plain)
         self.last = plain[-1:] or self.last
         self.blank = self.blank and not plain.strip()
         self.carriage_returns = self.carriage_returns or b"\r" in plain
         return plain
+
+    def _measure(self, plain: bytes) -> None:
+        """Follow the line that goes on from chunk to chunk; others are no longer."""
+        first = plain.find(b"\n")
+        self.open_line += len(plain) if first < 0 else first
+        self.longest_line = max(self.longest_line, self.open_line)
+        if first >= 0:
+            self.open_line = len(plain) - 1 - plain.rfind(b"\n")
 
     @property
     def lines(self) -> int:
@@ -177,6 +192,8 @@ def _scan_text(
         lines=text.lines,
         is_blank=text.blank,
         has_carriage_returns=text.carriage_returns,
+        longest_line=text.longest_line,
+        ends_in_a_line=text.last != b"\n",
         fault=text.fault,
     )
 

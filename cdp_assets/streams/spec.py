@@ -79,6 +79,15 @@ class Connection(Declaration):
     # an empty cell was not sent (the record keeps its value) or clears it.
     empty_cell: Literal["keeps", "clears"] = "keeps"
 
+    @pydantic.field_validator("delimiter")
+    @classmethod
+    def _delimits(cls, value: str) -> str:
+        if value in '"\r\n\0':
+            raise ValueError(
+                f"{value!r} cannot stand between fields; expected one like , or ;"
+            )
+        return value
+
 
 class Wave(Declaration):
     """What one wave takes of the stream at most, where the default does not suit."""
@@ -174,6 +183,13 @@ class StreamSpec(Declaration):
                         f"{key}: {name!r} is not among the fields; "
                         f"declared are {', '.join(self.fields)}"
                     )
+        for key in ("modified_at", "event_time"):
+            name = named[key][0]
+            if name is not None and self.fields[name].type not in ("timestamp", "date"):
+                raise ValueError(
+                    f"{key}: {name} is declared as {self.fields[name].type}; versions "
+                    "are ordered by a timestamp or a date"
+                )
         if not self.primary_key:
             raise ValueError("primary_key: name at least one field")
         if self.category == "engagement" and self.event_time is None:

@@ -72,6 +72,8 @@ class Splitter:
         """The depth inside the list of records, once it was found."""
         self.is_inside = False
         self.is_rooted = False
+        self.open: list[bytes] = []
+        """The brackets open around the records, outermost first."""
         self.before = b""
 
     def feed(self, chunk: bytes, sink: BinaryIO) -> None:
@@ -89,11 +91,19 @@ class Splitter:
         steps = (kind == _OPEN).astype(np.int64) - (kind == _CLOSE)
         depths = self.depth + np.cumsum(steps)
         self._check_root(data, at, depths)
+        self._pair(chunk, at, kind, depths)
         begin = 0
         if self.records_at is None:
             begin = self._search(chunk, at, kind, depths)
+        after = 0
         if self.is_inside:
-            self._write(data, at, kind, depths, begin, sink)
+            after = self._write(data, at, kind, depths, begin, sink)
+        if self.records_at is not None and not self.is_inside:
+            later = at >= after
+            if self._search(chunk, at[later], kind[later], depths[later]):
+                raise UnreadableError(
+                    f"two lists under {b'.'.join(self.path).decode()!r}: expected one"
+                )
         self.depth = int(depths[-1]) if len(depths) else self.depth
         self.before = (self.before + chunk)[-256:]
 
@@ -147,6 +157,26 @@ class Splitter:
         if len(ends) and (data[int(at[ends[0]]) + 1 :] > ord(" ")).any():
             raise _after_root()
 
+    def _pair(
+        self, chunk: bytes, at: "Places", kind: "Bytes", depths: "Depths"
+    ) -> None:
+        """Refuse a bracket around the records that another kind closes.
+
+        Those inside a record make its line no JSON, which is found where it is read.
+        """
+        levels = depths + (kind == _CLOSE)
+        deepest = self.records_at or len(self.path) + 1
+        near = self.np.flatnonzero((levels <= deepest) & (kind <= _CLOSE))
+        for place in at[near]:
+            bracket = chunk[place : place + 1]
+            if bracket in b"{[":
+                self.open.append(bracket)
+            elif self.open.pop() + bracket not in (b"{}", b"[]"):
+                raise UnreadableError(
+                    f"the JSON document closes a bracket with {bracket.decode()}; "
+                    "is it damaged?"
+                )
+
     def _search(
         self, chunk: bytes, at: "Places", kind: "Bytes", depths: "Depths"
     ) -> int:
@@ -173,6 +203,7 @@ class Splitter:
                 continue
             if wanted:
                 self.records_at, self.is_inside = depth, True
+                del self.open[depth:]
                 return place + 1
         return 0
 
@@ -184,7 +215,8 @@ class Splitter:
         depths: "Depths",
         begin: int,
         sink: BinaryIO,
-    ) -> None:
+    ) -> int:
+        """Write the records of the chunk; returns where in it their list has ended."""
         np = self.np
         depth = self.records_at or 0
         closing = np.flatnonzero(
@@ -196,6 +228,7 @@ class Splitter:
         commas = at[(kind == _COMMA) & (depths == depth) & (at >= begin) & (at < end)]
         data[commas] = ord("\n")
         sink.write(data[begin:end].tobytes())
+        return end
 
 
 def _single(scan: Scan, spec: StreamSpec) -> str:

@@ -6,6 +6,7 @@ and the record as it came. A row's position is DuckDB's ``rowid``, which follows
 order of the files and of the rows in them; line numbers come from it.
 """
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,8 +85,25 @@ class Source:
 Stager = Callable[[duckdb.DuckDBPyConnection, StreamSpec, Source], None]
 
 
-def create_stage(connection: duckdb.DuckDBPyConnection, spec: StreamSpec) -> None:
-    """Start an empty staging table."""
+def create_stage(
+    connection: duckdb.DuckDBPyConnection, spec: StreamSpec, started_at: dt.datetime
+) -> None:
+    """Start an empty staging table.
+
+    Args:
+        connection: The warehouse.
+        spec: The stream.
+        started_at: The load's time (UTC). A version more than a day after it, and after
+            the instant of the last run, is refused: it would stand for ever.
+    """
+    connection.execute(
+        f"""
+        set variable latest_instant = (
+            select greatest(timestamp '{started_at.isoformat()}', max(as_of))
+                + interval 1 day from ops.run
+        )
+        """
+    )
     columns = ", ".join(
         f"{quoted('f_' + name)} {SQL_TYPES[column.type]}"
         for name, column in spec.fields.items()
@@ -125,7 +143,7 @@ def stage(
             case bad when {_BROKEN} then fault
                 when {_DRIFTED} then '{drift.reason(spec)}'
                 when {_CARD_UNDECLARED} then '{cards.REASON}'
-                {_whens(names, lambda name: _why(spec, name, text[name]))} end,
+                {_whens(names, lambda name: _why(spec, name, text, typed))} end,
             {cards.masked("refused", screening.spared(spec, text, typed))},
             {casting.record_id(spec, typed)}, {casting.deleted(spec, typed)},
             {order}::timestamp, {casting.row_hash(spec, typed, "undeclared")},
@@ -213,13 +231,17 @@ def _first_misfit(
             failures.append(f"({text[name]} is not null and {typed[name]} is null)")
         if _is_part(spec, name):
             failures.append(f"contains({text[name]}, '|')")
+        if name == spec.order_field:
+            failures.append(_is_to_come(typed[name]))
         if failures:
             tests.append(f"when {' or '.join(failures)} then {position}")
     return f"case {' '.join(tests)} end"
 
 
-def _why(spec: StreamSpec, name: str, text: str) -> str:
-    declared = spec.fields[name]
+def _why(
+    spec: StreamSpec, name: str, texts: dict[str, str], typed: dict[str, str]
+) -> str:
+    declared, text = spec.fields[name], texts[name]
     cases = []
     if name in spec.primary_key:
         cases.append((_is_missing(declared, text), "'the key is missing'"))
@@ -229,6 +251,10 @@ def _why(spec: StreamSpec, name: str, text: str) -> str:
         cases.append(("len(cards) > 0", f"'{cards.REASON}'"))
     if _is_part(spec, name):
         cases.append((f"contains({text}, '|')", "'holds |, which joins key parts'"))
+    if name == spec.order_field:
+        to_come = "is still to come; expected an instant at most a day after the load"
+        shown = f"chr(39) || left({text}::varchar, 40) || chr(39) || ' {to_come}'"
+        cases.append((_is_to_come(typed[name]), shown))
     whens = " ".join(f"when {test} then {then}" for test, then in cases)
     wrong = casting.reason(declared.type, f"{text}::varchar", "shown")
     return f"case {whens} else {wrong} end" if whens else wrong
@@ -238,6 +264,10 @@ def _is_missing(declared: Field, text: str) -> str:
     if declared.type == "string":
         return f"coalesce(trim({text}), '') = ''"
     return f"{text} is null"
+
+
+def _is_to_come(typed: str) -> str:
+    return f"coalesce({typed} > getvariable('latest_instant')::timestamp, false)"
 
 
 def _is_part(spec: StreamSpec, name: str) -> bool:

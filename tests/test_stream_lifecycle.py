@@ -378,7 +378,7 @@ def test_the_commands_work_on_the_shipped_streams(
     assert landing.asked(paths) != asked
     assert landed(paths, "email_event") == []
     assert "nothing is older" in stream("expire")
-    assert "is no stream; declared are" in refused(paths, "backfill", "email_evnt")
+    assert "'email_evnt' is no stream" in refused(paths, "backfill", "email_evnt")
     assert "Aborted" in refused(paths, "reset", "email_event")
 
 

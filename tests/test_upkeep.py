@@ -26,7 +26,10 @@ def books(warehouse: Warehouse) -> duckdb.DuckDBPyConnection:
             """
             create temp table day as select i, timestamp '2026-11-01' - to_days(500 - i)
                 as "at" from range(500) as t(i);
-            insert into ops.load select i, if(i < 5, 'quiet', 'busy'), "at", "at",
+            insert into ops.load (load_seq, stream, started_at, finished_at, rows_in,
+                inserted, updated, deleted, unchanged, superseded, quarantined, files,
+                unreadable_files, notes)
+            select i, if(i < 5, 'quiet', 'busy'), "at", "at",
                 1, 1, 0, 0, 0, 0, 0, 1, 0, [] from day;
             insert into ops.run select i, i::varchar, "at", "at" from day;
             insert into identity.run (run, object, started_at, as_of, status)
@@ -42,7 +45,8 @@ def books(warehouse: Warehouse) -> duckdb.DuckDBPyConnection:
             select 'busy', 'f', i, 'Id', 'null', 'x', i, if(i % 2 = 0, i, null)
             from day;
             insert into ops.landed_file
-            select 'busy', i, 'f', 1, 1, i, 'loaded', null from day;
+                (stream, content_sha256, file, bytes, rows, load_seq, outcome)
+            select 'busy', i, 'f', 1, 1, i, 'loaded' from day;
             """
         )
         yield connection
@@ -171,7 +175,10 @@ def test_both_jobs_do_their_work_by_night(
         with warehouse.writing("a test") as connection:
             connection.execute(
                 """
-                insert into ops.load select i, 'busy', '2020-01-01', '2020-01-01',
+                insert into ops.load (load_seq, stream, started_at, finished_at,
+                    rows_in, inserted, updated, deleted, unchanged, superseded,
+                    quarantined, files, unreadable_files, notes)
+                select i, 'busy', '2020-01-01', '2020-01-01',
                     1, 1, 0, 0, 0, 0, 0, 1, 0, [] from range(5) as t(i)
                 """
             )

@@ -186,6 +186,9 @@ def trial(
         killed, seconds = kill(root, lambda: time.monotonic() >= at, group=group)
     run(root)
     found = differences(outcome(root), expected)
+    if found:
+        # To be looked at; the next trial begins in the same place.
+        shutil.copytree(root, home / f"differs {point}", symlinks=True)
     return Outcome(point, round(seconds, 1), killed, found)
 
 

@@ -132,7 +132,8 @@ def _kept(spec: StreamSpec, number: int) -> str:
     if spec.order_field and spec.order_field not in spec.primary_key:
         at = f"mine.{quoted(spec.order_field)}"
         day = spec.fields[spec.order_field].type == "date"
-        step = f"interval {number} day" if day else f"interval {number} hour"
+        # Not days to come: those would be refused.
+        step = f"interval {min(number, 20)} day" if day else f"interval {number} hour"
         parts.append(
             f"case when fate = 'stale' then {at} - interval 9 day else {at} + {step} "
             f"end{'::date' if day else ''} as {quoted(spec.order_field)}"

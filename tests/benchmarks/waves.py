@@ -42,7 +42,7 @@ def drop_changes(root: Path, sources: Path, *, seed: int, share: float = 0.1) ->
             edited = {"Email": f"new{rng.randrange(10**9)}@example.com", "Phone": ""}
         else:
             edited = {"LastName": rng.choice(rows)["LastName"], "MobilePhone": ""}
-        at = dt.datetime(2027, 1, seed, rng.randrange(24), rng.randrange(60))
+        at = dt.datetime(2026, 11, 1 + seed, rng.randrange(24), rng.randrange(60))
         changed.append(row | edited | {"SystemModstamp": f"{at:%Y-%m-%dT%H:%M:%S}Z"})
     path = root / "inbox" / "crm_contact" / f"changes-{seed}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -72,7 +72,7 @@ def read_declaration(path: Path, model: type[Model]) -> Model:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        content, tree = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
+        content = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DeclarationError(f"{path.name}: not readable as YAML: {error}") from error
     if not isinstance(content, dict):
@@ -80,6 +80,8 @@ def read_declaration(path: Path, model: type[Model]) -> Model:
     try:
         return model.model_validate(content)
     except pydantic.ValidationError as error:
+        # Read once more, with the lines: only a faulty file costs twice.
+        tree = yaml.compose(text, yaml.SafeLoader)
         faults = [_fault(dict(fault), model, tree) for fault in error.errors()]
         raise DeclarationError(f"{path.name}: " + "\n  ".join(faults)) from None
 

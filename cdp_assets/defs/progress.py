@@ -44,6 +44,8 @@ def _line(event: dg.DagsterEvent) -> str | None:
         return f"{name:<52}{rows.value:>12,} rows" if rows is not None else None
     if event.event_type_value == "STEP_START" and event.step_key in DBT_PARTS:
         return f"dbt builds and tests {event.step_key} …"
+    if event.event_type_value == "PIPELINE_SUCCESS":
+        return "every step is done"
     if check := failed_check(event):
         # Those that only warn stand together at the end.
         if check.severity is dg.AssetCheckSeverity.WARN:

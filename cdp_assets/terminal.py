@@ -87,7 +87,7 @@ def _run_if_due(paths: Paths, run: Callable[[Path], "Outcome"], *, force: bool) 
             click.echo(failure(outcome.faults, log))
             _say_refused(refused)
             return False
-    click.echo("\nComparing every table with the last run's …")
+    click.echo("\nTaking a digest of every table …")
     with Warehouse(paths).reading("the summary") as connection:
         after = last_run.standing(connection, paths)
         click.echo(summary(connection, paths, warnings))

@@ -6,11 +6,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from cdp_assets.activation.outbox import Outbox
 from cdp_assets.dbt_faults import faults
-from cdp_assets.defs.launch import terminal_is_at_work
+from cdp_assets.defs.launch import sole_terminal, terminal_is_at_work
+from cdp_assets.defs.waves import in_flight
 from cdp_assets.paths import Paths
 from cdp_assets.summary import waiting
 from cdp_assets.terminal import failure, take_in
@@ -66,6 +68,14 @@ def test_a_killed_one_keeps_nobody_waiting(
         process.kill()
         process.wait()
     assert not terminal_is_at_work(paths)
+
+
+def test_the_sensor_asks_for_nothing_while_a_terminal_is_at_work(paths: Paths) -> None:
+    """A run shows in Dagster's records only seconds after the terminal began."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        with sole_terminal(paths, print):
+            assert in_flight(instance, paths) == "`cdp run` is at work in a terminal"
+        assert in_flight(instance, paths) is None
 
 
 def test_what_no_stream_takes_is_told_with_its_reason_and_stays(paths: Paths) -> None:

@@ -47,6 +47,22 @@ _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the warehouse's instants are 
 _FORBIDS, _PENDING, _ALLOWS = 0, 1, 2
 
 
+# Per source the place of each row among all, and among those that are answers.
+_RANKED = f"""
+    select *,
+        row_number() over (
+            partition by contact_point_type, contact_point_value, source
+            order by captured_at desc nulls last, restriction, id
+        ) as place,
+        row_number() over (
+            partition by contact_point_type, contact_point_value, source,
+                restriction = {_PENDING}
+            order by captured_at desc nulls last, restriction, id
+        ) as place_of_answers
+    from in_effect
+"""
+
+
 class ConsentRow(NamedTuple):
     """One answer for a contact point, as ``governance.answers`` finds it."""
 
@@ -138,19 +154,7 @@ def decisions(points: str) -> str:
                 and ($at < effective_to or effective_to is null)
                 and {_HAS_BEGUN}
         ),
-        ranked as (
-            select *,
-                row_number() over (
-                    partition by contact_point_type, contact_point_value, source
-                    order by captured_at desc nulls last, restriction, id
-                ) as place,
-                row_number() over (
-                    partition by contact_point_type, contact_point_value, source,
-                        restriction = {_PENDING}
-                    order by captured_at desc nulls last, restriction, id
-                ) as place_of_answers
-            from in_effect
-        ),
+        ranked as ({_RANKED}),
         named as (
             select * from ranked
             where place = 1 or (place_of_answers = 1 and restriction = {_FORBIDS})

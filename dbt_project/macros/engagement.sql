@@ -13,6 +13,26 @@
     )
 {%- endmacro %}
 
+{#- What happened to an e-mail; other for what nobody declared. -#}
+{% macro email_action(column) -%}
+    {%- set action = 'lower(' ~ clean_text(column) ~ ')' -%}
+    case
+        when {{ action }} in ('sent', 'open', 'click', 'bounce') then {{ action }}
+        when regexp_matches({{ action }}, 'unsub|opt.?out') then 'unsubscribe'
+        when regexp_matches({{ action }}, 'complain|spam') then 'complaint'
+        else 'other'
+    end
+{%- endmacro %}
+
+{#- A word in lower case, or other where it is none of the declared ones. -#}
+{% macro one_of(column, words) -%}
+    case
+        when lower(trim({{ column }})) in ('{{ words | join("', '") }}')
+            then lower(trim({{ column }}))
+        else 'other'
+    end
+{%- endmacro %}
+
 {#- Text out of JSON by its path; the empty string says nothing. -#}
 {% macro json_text(column, path) -%}
     nullif(trim({{ column }} ->> '$.{{ path }}'), '')

@@ -29,7 +29,8 @@
 
 {#- The money a list of parsed refunds gave back. A refund's transactions say what was
     paid; one without any (a gift card, an exchange) is worth the lines it took back. A
-    transaction that failed, or only released an authorisation, paid nothing. -#}
+    transaction that failed, or only released an authorisation, paid nothing. Some exports
+    write what was paid back below zero. -#}
 {% macro refunded_total(refunds) -%}
     coalesce(
         list_sum(
@@ -44,11 +45,11 @@
                                     lambda paid: coalesce(paid.kind, 'refund') = 'refund'
                                     and coalesce(paid.status, 'success') = 'success'
                                 ),
-                                lambda paid: paid.amount
+                                lambda paid: abs(paid.amount)
                             )
                         )
                     else list_sum(
-                        list_transform(refund.refund_line_items, lambda line: line.subtotal)
+                        list_transform(refund.refund_line_items, lambda line: abs(line.subtotal))
                     )
                 end
             )
@@ -64,7 +65,7 @@
     select
         {{ orders }}.*,
         rates.rate_to_eur as exchange_rate,
-        cast(
+        try_cast(
             round({{ orders }}.net_amount * rates.rate_to_eur, 2) as decimal(18, 2)
         ) as net_amount_reporting
     from {{ orders }}

@@ -13,11 +13,13 @@ email as (
             when 'click' then 'EmailClick'
             when 'bounce' then 'EmailBounce'
             when 'unsubscribe' then 'EmailUnsubscribe'
+            when 'complaint' then 'EmailComplaint'
         end as event_type,
         engagement_date_tm as event_date,
         {{ tail_columns() }}
 
     from {{ ref('email_engagement') }}
+    where engagement_channel_action_id <> 'other'
 
 ),
 

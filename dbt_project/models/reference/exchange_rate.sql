@@ -15,7 +15,13 @@ published as (
         _load_seq
 
     from source
-    where not _is_deleted
+    -- A rate of nothing would make every amount nothing; the rate before it stands. Of
+    -- `usd` and `USD` on one day the one that came last does.
+    where not _is_deleted and rate_to_eur > 0
+    qualify row_number() over (
+        partition by rate_date, upper(trim(currency_code))
+        order by _modified_at desc, _load_seq desc, _record_id desc
+    ) = 1
 
 ),
 

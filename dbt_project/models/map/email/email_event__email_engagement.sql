@@ -17,7 +17,7 @@ renamed as (
 
         ---------- event
         EventDate as engagement_date_tm,
-        lower(trim(EventType)) as engagement_channel_action_id,
+        {{ email_action('EventType') }} as engagement_channel_action_id,
         EmailName as email_name,
         SubjectLine as subject_line_txt,
         Url as link_url,

@@ -57,7 +57,7 @@ renamed as (
         cast(
             case
                 when financial_status = 'refunded' and listed_refunds = 0
-                    then coalesce(total_price, 0)
+                    then greatest(coalesce(total_price, 0), 0)
                 else listed_refunds
             end as decimal(18, 2)
         ) as refunded_amount,

@@ -61,7 +61,8 @@ refunded as (
     select
         sales_order_id,
         line.line_item_id,
-        sum(line.quantity) as quantity
+        -- Some exports write what came back below zero.
+        sum(abs(line.quantity)) as quantity
 
     from refunded_lines
     group by all
@@ -81,8 +82,11 @@ renamed as (
         lines.quantity as ordered_quantity,
         cast(lines.price as decimal(18, 2)) as unit_price_amount,
         cast(lines.discount as decimal(18, 2)) as discount_amount,
-        cast(lines.price * lines.quantity - lines.discount as decimal(18, 2)) as total_line_amount,
-        cast(coalesce(refunded.quantity, 0) as decimal(18, 4)) as refunded_quantity,
+        -- A product of two typing errors may be no amount: null, which a test reports.
+        try_cast(
+            lines.price * lines.quantity - lines.discount as decimal(18, 2)
+        ) as total_line_amount,
+        try_cast(coalesce(refunded.quantity, 0) as decimal(18, 4)) as refunded_quantity,
         upper(trim(lines.currency)) as currency_code,
 
         ---------- provenance

@@ -20,17 +20,20 @@ renamed as (
 
         ---------- attributes
         nullif(trim(subject), '') as subject,
-        lower(trim(status)) as case_status_id,
-        lower(trim(priority)) as case_priority_id,
+        {{ one_of('status', ['new', 'open', 'pending', 'hold', 'solved', 'closed']) }}
+            as case_status_id,
+        case
+            when trim(priority) <> ''
+                then {{ one_of('priority', ['low', 'normal', 'high', 'urgent']) }}
+        end as case_priority_id,
         {{ json_text('via', 'channel') }} as case_origin_id,
 
         ---------- dates
         created_at as opened_date,
         -- The source keeps no closing date; a solved ticket seldom changes again.
         case when lower(trim(status)) in ('solved', 'closed') then updated_at end as closed_date,
-        coalesce(
-            lower(trim(status)) in ('new', 'open', 'pending', 'hold'), false
-        ) as is_open,
+        -- Whoever has an open ticket gets no promotions, so a status nobody knows is open.
+        lower(trim(coalesce(status, ''))) not in ('solved', 'closed') as is_open,
 
         ---------- provenance
         {{ dmo_tail('support_ticket', created='created_at') }}

@@ -53,6 +53,18 @@ class FileSpec(Declaration):
     # Under the runtime folder's outgoing/; default: the activation's name.
     folder: Identifier | None = None
     rows_per_file: int = pydantic.Field(default=50_000, gt=0)
+    # For people who open the file in a spreadsheet, which runs a text that begins like
+    # a formula. Off for programs, which would read the apostrophe, and +49… as '+49….
+    for_spreadsheets: bool = False
+
+    @pydantic.model_validator(mode="after")
+    def _only_csv_is_typed_again(self) -> "FileSpec":
+        if self.for_spreadsheets and self.format != "csv":
+            raise ValueError(
+                f"for_spreadsheets: {self.format} keeps texts as texts; remove it, or "
+                "write csv"
+            )
+        return self
 
 
 class WebhookSpec(Declaration):

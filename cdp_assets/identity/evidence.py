@@ -9,7 +9,9 @@ People are exactly the connected components of the pairs that have a rule, or a 
 weight that links, and no veto.
 """
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import duckdb
 
@@ -26,8 +28,11 @@ Say = Callable[[str], None]
 def pair_queries(object_name: str, rules: ObjectRules) -> dict[str, PairQuery]:
     """What brings pairs together: the match rules, then the model's blocking keys."""
     fields = OBJECTS[object_name]
+    most = most_records(rules.gates.pairs_of_one_value)
     queries = {
-        name: query_for(rule.criteria, fields)
+        name: query_for(
+            rule.criteria, fields, at_most=rule.at_most, at_most_of_keys=most
+        )
         for name, rule in rules.match_rules.items()
     }
     for block in rules.model.blocking if rules.model else []:
@@ -35,9 +40,38 @@ def pair_queries(object_name: str, rules: ObjectRules) -> dict[str, PairQuery]:
             Criterion(field=field, method="exact_normalised") for field in block.fields
         ]
         queries[f"blocking {' + '.join(block.fields)}"] = query_for(
-            criteria, fields | BLOCKING_ONLY, at_most=block.at_most
+            criteria,
+            fields | BLOCKING_ONLY,
+            at_most=block.at_most,
+            at_most_of_keys=most,
         )
     return queries
+
+
+def most_records(pairs: int) -> int:
+    """How many records may share a value for it to make no more than these pairs."""
+    return (1 + math.isqrt(1 + 8 * pairs)) // 2
+
+
+def stage_left_out(
+    connection: duckdb.DuckDBPyConnection, object_name: str, rules: ObjectRules
+) -> None:
+    """Add to ``staged_shared`` what is too common for a rule to link by it.
+
+    Of a blocking key only what is too much to compare at all: its own ``at_most``
+    leaves out every common name, and other keys bring those pairs together.
+    """
+    for name, query in pair_queries(object_name, rules).items():
+        if name not in rules.match_rules:
+            query = replace(query, at_most=None)
+        connection.execute(
+            f"""
+            insert into staged_shared
+            select $object, $field, value, max(records), 1
+            from ({query.left_out()}) group by value
+            """,
+            {"object": object_name, "field": name},
+        )
 
 
 def stage_evidence(

@@ -38,33 +38,26 @@ class Verdict:
 def pair_gates(
     connection: duckdb.DuckDBPyConnection, object_name: str, rules: ObjectRules
 ) -> list[Verdict]:
-    """Judge how many pairs the rules would make, before they are made."""
-    total, most, blame = 0, 0, ""
-    for name, query in pair_queries(object_name, rules).items():
-        pairs, of_one_value, node = connection.execute(query.largest()).fetchall()[0]
-        total += int(pairs)
-        if of_one_value > most:
-            record = connection.execute(
-                "select record from staged_matchable where node_id = ?", [node]
-            ).fetchall()[0][0]
-            most, blame = int(of_one_value), f"{name}, the value {record} carries"
-    return [
-        Verdict("pairs", rules.gates.pairs, total),
-        Verdict("pairs_of_one_value", rules.gates.pairs_of_one_value, most, blame),
-    ]
+    """Judge how many pairs the rules would make, before they are made.
+
+    A single value that would make more than ``pairs_of_one_value`` is left out, and
+    stands in ``identity.shared_identifier``; it must not hold everybody else's.
+    """
+    total = sum(
+        int(connection.execute(query.pairs_made()).fetchall()[0][0])
+        for query in pair_queries(object_name, rules).values()
+    )
+    return [Verdict("pairs", rules.gates.pairs, total)]
 
 
 def result_gates(
-    connection: duckdb.DuckDBPyConnection,
-    object_name: str,
-    rules: ObjectRules,
-    changes: Changes,
+    connection: duckdb.DuckDBPyConnection, rules: ObjectRules, changes: Changes
 ) -> list[Verdict]:
     """Judge the staged people."""
     return [
         _largest(connection, rules),
         _in_conflict(connection, rules),
-        *_against_last_run(connection, object_name, rules, changes),
+        *_against_last_run(connection, rules, changes),
     ]
 
 
@@ -124,25 +117,21 @@ def _in_conflict(connection: duckdb.DuckDBPyConnection, rules: ObjectRules) -> V
 
 def _against_last_run(
     connection: duckdb.DuckDBPyConnection,
-    object_name: str,
     rules: ObjectRules,
     changes: Changes,
 ) -> Iterator[Verdict]:
-    last = connection.execute(
+    # Over the records that were there before and still are: a batch of newcomers, or of
+    # deletes, says nothing of how well the others were resolved.
+    known, before, now = connection.execute(
         """
-        select records, people from identity.run
-        where object = ? and status = 'promoted' order by run desc limit 1
-        """,
-        [object_name],
-    ).fetchall()
-    if not last or not last[0][0]:
+        select count(*),
+            1 - count(distinct old.unified_id) / greatest(count(*), 1),
+            1 - count(distinct new.unified_id) / greatest(count(*), 1)
+        from published as old inner join staged_link as new using (record)
+        """
+    ).fetchall()[0]
+    if not known:
         return
-    before = 1 - last[0][1] / last[0][0]
-    now = connection.execute(
-        """
-        select 1 - count(distinct unified_id) / greatest(count(*), 1) from staged_link
-        """
-    ).fetchall()[0][0]
     yield Verdict(
         "consolidation_change",
         rules.gates.consolidation_change,

@@ -22,7 +22,12 @@ class PairQuery:
     keys: list[str]
     filters: list[str]
     repeats: bool
+    values: list[str]
+    """All that is compared, the plain spelling of what is fuzzy."""
     at_most: int | None = None
+    """Values carried by more records than this bring no pairs."""
+    at_most_of_keys: int | None = None
+    """The same for what is joined on: it makes the pairs that fuzzy criteria filter."""
 
     def pairs(self) -> str:
         """SELECT of the pairs ``node_l``, ``node_r``, each once, the smaller first."""
@@ -37,22 +42,32 @@ class PairQuery:
         """
 
     def _rows(self) -> str:
-        if self.at_most is None:
-            return self.keyed
-        return (
-            f"select * from ({self.keyed}) qualify count(*) over "
-            f"(partition by {', '.join(self.keys)}) <= {self.at_most}"
+        return _capped(
+            _capped(self.keyed, self.values, self.at_most),
+            self.keys,
+            self.at_most_of_keys,
         )
 
-    def largest(self) -> str:
-        """SELECT of all pairs, those of the value that makes most, and a node of it."""
+    def left_out(self) -> str:
+        """SELECT of the values that are too common: ``value``, ``records``."""
+        within = _capped(self.keyed, self.values, self.at_most)
+        return " union all ".join(
+            f"select concat_ws(' ', {', '.join(f'{n}::varchar' for n in names)}) "
+            "as value, count(*) as records "
+            f"from ({rows}) group by {', '.join(names)} having count(*) > {most}"
+            for rows, names, most in (
+                (self.keyed, self.values, self.at_most),
+                (within, self.keys, self.at_most_of_keys),
+            )
+            if most is not None
+        )
+
+    def pairs_made(self) -> str:
+        """SELECT of how many pairs equal values make, before fuzzy criteria filter."""
         return f"""
-            select
-                coalesce(sum(records * (records - 1) // 2), 0),
-                coalesce(max(records * (records - 1) // 2), 0),
-                arg_max(node_id, (records, -node_id))
+            select coalesce(sum(records * (records - 1) // 2), 0)
             from (
-                select count(*) as records, min(node_id) as node_id
+                select count(*) as records
                 from ({self._rows()}) group by {", ".join(self.keys)}
             )
         """
@@ -63,6 +78,7 @@ def query_for(
     fields: dict[str, MatchField],
     *,
     at_most: int | None = None,
+    at_most_of_keys: int | None = None,
 ) -> PairQuery:
     """Compile the criteria of one rule, or of one blocking key."""
     columns, keys, filters, present = ["node_id"], [], [], []
@@ -90,7 +106,18 @@ def query_for(
         f"select {', '.join(columns)} from staged_matchable "
         f"where {' and '.join(present)}"
     )
-    return PairQuery(keyed, keys, filters, repeats, at_most)
+    values = [f"k{number}" for number in range(len(criteria))]
+    return PairQuery(keyed, keys, filters, repeats, values, at_most, at_most_of_keys)
+
+
+def _capped(rows: str, names: list[str], most: int | None) -> str:
+    """The rows whose values not too many of them share."""
+    if most is None:
+        return rows
+    return (
+        f"select * from ({rows}) qualify count(*) over "
+        f"(partition by {', '.join(names)}) <= {most}"
+    )
 
 
 def _compared(criterion: Criterion, field: MatchField) -> str:

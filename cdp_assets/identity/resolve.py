@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import duckdb
 
-from cdp_assets.identity.evidence import stage_evidence
+from cdp_assets.identity.evidence import stage_evidence, stage_left_out
 from cdp_assets.identity.gates import Verdict, pair_gates, result_gates
 from cdp_assets.identity.model import MatchModel, read_model
 from cdp_assets.identity.nodes import count_nodes, stage_nodes
@@ -161,7 +161,7 @@ class _Resolution:
             changes = stage_changes(self._connection)
             if judged:
                 verdicts = verdicts + result_gates(
-                    self._connection, self._name, self._rules, changes
+                    self._connection, self._rules, changes
                 )
             return measure(
                 self._connection,
@@ -177,6 +177,7 @@ class _Resolution:
         connection, rules, model = self._connection, self._rules, self._model
         with self._step("pair budget"):
             stage_matchable(connection, self._name, rules, model)
+            stage_left_out(connection, self._name, rules)
             verdicts = pair_gates(connection, self._name, rules)
         if not all(verdict.passed for verdict in verdicts):
             return 0, verdicts

@@ -54,12 +54,15 @@ class MatchRule(Declaration):
     """Criteria that must all hold; any one rule that holds links two records.
 
     ``overruled_below`` lets the model object: a pair that satisfies the rule but whose
-    match weight over all attributes lies below it is not linked.
+    match weight over all attributes lies below it is not linked. ``at_most`` leaves out
+    values, taken together as they are spelt, that more records carry: namesakes of a
+    common name are many people, whom nothing else in their records tells apart.
     """
 
     description: str = ""
     criteria: list[Criterion] = pydantic.Field(min_length=1, max_length=10)
     overruled_below: float | None = None
+    at_most: int | None = pydantic.Field(default=None, ge=2)
 
 
 class Block(Declaration):

@@ -102,6 +102,29 @@ def test_a_batch_becomes_one_file_with_a_row_per_change(
     assert second["email"] == 'a,"b"\nc'
 
 
+@pytest.mark.parametrize("safe", [False, True])
+def test_a_name_that_is_a_formula_is_one_only_to_programs(
+    tmp_path: Path, safe: bool
+) -> None:
+    """=HYPERLINK(…) as a first name ran in the spreadsheet of whoever opened it."""
+    spec = FileSpec(kind="file", format="csv", for_spreadsheets=safe)
+    texts = ["=1+1", "+4912345", "-x", "@x", "\tx", "x=1", "'=1", ""]
+
+    FileDestination(spec, tmp_path).send(
+        batch(*(change(n, email=text) for n, text in enumerate(texts)))
+    )
+
+    (file,) = tmp_path.iterdir()
+    with file.open(newline="") as source:
+        found = [row["email"] for row in csv.DictReader(source)]
+    assert found == [f"'{t}" if safe and n < 5 else t for n, t in enumerate(texts)]
+
+
+def test_only_csv_has_formulas() -> None:
+    with pytest.raises(ValueError, match="for_spreadsheets: parquet keeps"):
+        FileSpec(kind="file", format="parquet", for_spreadsheets=True)
+
+
 def test_the_same_batch_again_writes_the_same_file_again(tmp_path: Path) -> None:
     """A crash after the rename must not leave two files with the same rows."""
     destination = FileDestination(FileSpec(kind="file", format="csv"), tmp_path)

@@ -24,6 +24,7 @@ class FileDestination:
         """Remember where to write; the folder is made with the first file."""
         self.label = f"file:{spec.format}"
         self.batch_size = spec.rows_per_file
+        self._spec = spec
         self._format = spec.format
         self._folder = folder
 
@@ -37,7 +38,7 @@ class FileDestination:
         workshop.mkdir(parents=True, mode=0o700)
         try:
             written = workshop / name
-            _write(batch, written, self._format)
+            _write(batch, written, self._spec)
             written.chmod(0o640)
             _sync(written)
             written.rename(self._folder / name)
@@ -52,7 +53,7 @@ class FileDestination:
         """Nothing stays open between batches."""
 
 
-def _write(batch: Batch, path: Path, kind: str) -> None:
+def _write(batch: Batch, path: Path, spec: FileSpec) -> None:
     """Turn payloads back into typed columns, and write them in sequence order."""
     import duckdb
     import pyarrow as pa
@@ -69,7 +70,10 @@ def _write(batch: Batch, path: Path, kind: str) -> None:
         }
     )
     fields = ", ".join(f"'{name}', '{kind}'" for name, kind in batch.fields)
-    columns = ", ".join(f"fields.{quoted(name)}" for name, _ in batch.fields)
+    columns = ", ".join(
+        _column(f"fields.{quoted(name)}", name, kind, spec)
+        for name, kind in batch.fields
+    )
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.register("change", changes)
         rows = connection.sql(
@@ -82,10 +86,20 @@ def _write(batch: Batch, path: Path, kind: str) -> None:
             order by sequence
             """
         )
-        if kind == "csv":
+        if spec.format == "csv":
             rows.write_csv(str(path), header=True)
         else:
             rows.write_parquet(str(path), compression="zstd")
+
+
+def _column(value: str, name: str, kind: str, spec: FileSpec) -> str:
+    """The column of a field; for spreadsheets with an apostrophe before a formula."""
+    if not spec.for_spreadsheets or kind not in ("VARCHAR", "JSON"):
+        return value
+    return (
+        rf"case when regexp_matches({value}::varchar, '^[=+\-@\t\r\n]') "
+        f"then chr(39) || {value} else {value}::varchar end as {quoted(name)}"
+    )
 
 
 def _sync(path: Path) -> None:

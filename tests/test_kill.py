@@ -1,7 +1,8 @@
 """``kill -9``: a run that is killed anywhere and made again ends like one that was not.
 
-Here three points and one moment over a small sample; all points and any number of
-moments, at any size: ``python -m tests.benchmarks.kill --moments 20 --people 40000``.
+Here one point over a small sample, since each takes two runs of the graph; all points
+and any number of moments, at any size: ``python -m tests.benchmarks.kill --moments 20
+--people 40000``.
 """
 
 import shutil
@@ -13,7 +14,7 @@ from tests.benchmarks.kill import outcome, run, trial
 from tests.benchmarks.waves import drop_changes
 
 # In the middle of a stage's only transaction, where half of it would do most harm.
-POINTS = ("as a load commits", "as identity promotes", "during delivery")
+POINTS = ("as identity promotes",)
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("flow")]
 
@@ -31,12 +32,11 @@ def base(
     return home / "base", outcome(home / "twin"), seconds
 
 
-@pytest.mark.parametrize("point", [*POINTS, "0.500"])
+@pytest.mark.parametrize("point", POINTS)
 def test_killed_and_run_again_it_ends_the_same(
     base: tuple[Path, dict[str, object], float], tmp_path: Path, point: str
 ) -> None:
     start, expected, seconds = base
     seen = trial(tmp_path, start, expected, point, seconds)
     assert not seen.differences
-    # Moments are of a run on a quiet machine; on a busy one a point may come late.
-    assert seen.killed or point not in POINTS
+    assert seen.killed

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from cdp_assets.governance.answers import gather_answers
 from cdp_assets.governance.consent import NO_ROW, ConsentRow, decide, decisions
 from cdp_assets.paths import PACKAGE
+from cdp_assets.publication.standing import standing_consent
 
 NOW = dt.datetime(2026, 6, 1, 12)
 DAY = dt.timedelta(days=1)
@@ -220,6 +221,26 @@ def test_consent_for_a_phone_number_says_nothing_about_a_like_named_address() ->
         .fetchall()
     )
     assert found == ("email", "+4912345", False, None, NO_ROW)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [("opt_in", NO_ROW), ("opt_out", "opted out")]
+)
+def test_a_profile_shows_no_purpose_that_nobody_knows(status: str, reason: str) -> None:
+    """`allowed: unknown by email` stood on a profile that nothing is sent to."""
+    answer = {
+        "consent": "a",
+        "contact_point": "ada@example.test",
+        "purpose": "unknown",
+        "channel": "email",
+        "status": status,
+        "source": "shop",
+        "captured_at": NOW.isoformat(),
+        "effective_from": None,
+        "effective_to": None,
+    }
+    (shown,) = standing_consent({"consent": [answer]}, NOW)
+    assert (shown.purpose, shown.decision.reason) == ("all", reason)
 
 
 instants = st.none() | st.integers(-3, 3).map(lambda days: NOW + days * DAY)

@@ -5,7 +5,13 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from cdp_assets.governance.consent import ConsentRow, Decision, decide
+from cdp_assets.governance.consent import (
+    CHANNELS,
+    PURPOSES,
+    ConsentRow,
+    Decision,
+    decide,
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ def standing_consent(document: dict[str, Any], at: dt.datetime) -> list[Standing
     found = []
     for contact_point, answers in rows.items():
         captured = {answer.id: answer.captured_at for answer in answers}
-        for purpose, channel in sorted({(a.purpose, a.channel) for a in answers}):
+        for purpose, channel in sorted({_aim(answer) for answer in answers}):
             decision = decide(answers, purpose, channel, at)
             found.append(
                 Standing(
@@ -39,6 +45,14 @@ def standing_consent(document: dict[str, Any], at: dt.datetime) -> list[Standing
                 )
             )
     return found
+
+
+def _aim(answer: ConsentRow) -> tuple[str, str]:
+    """What an answer is for; one for what nobody knows is no purpose of its own."""
+    return (
+        answer.purpose if answer.purpose in PURPOSES else "all",
+        answer.channel if answer.channel in CHANNELS else "all",
+    )
 
 
 def _row(answer: dict[str, Any]) -> ConsentRow:

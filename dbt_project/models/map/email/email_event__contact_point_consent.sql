@@ -28,19 +28,23 @@ addressed as (
 
 ),
 
+listed as (
+
+    select
+        *,
+        case when own_addresses = [null] then subscribed_addresses else own_addresses end
+            as addresses
+    from addressed
+
+),
+
 named as (
 
     select
         *,
         unnest(addresses) as address,
         unnest(range(1, len(addresses) + 1)) as place
-    from (
-        select
-            *,
-            case when own_addresses = [null] then subscribed_addresses else own_addresses end
-                as addresses
-        from addressed
-    )
+    from listed
 
 ),
 

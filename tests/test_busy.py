@@ -18,7 +18,7 @@ import pytest
 from cdp_assets.paths import DBT_PROJECT
 from tests.benchmarks.waves import drop_changes
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("flow")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("upheaval")]
 
 WRITE = textwrap.dedent(
     """

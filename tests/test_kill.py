@@ -1,8 +1,8 @@
 """``kill -9``: a run that is killed anywhere and made again ends like one that was not.
 
-Here one point over a small sample, since each takes two runs of the graph; all points
-and any number of moments, at any size: ``python -m tests.benchmarks.kill --moments 20
---people 40000``.
+Here three points over a small sample, each of which takes two runs of the graph; all
+points and any number of moments, at any size: ``python -m tests.benchmarks.kill
+--moments 20 --people 40000``.
 """
 
 import shutil
@@ -14,9 +14,9 @@ from tests.benchmarks.kill import outcome, run, trial
 from tests.benchmarks.waves import drop_changes
 
 # In the middle of a stage's only transaction, where half of it would do most harm.
-POINTS = ("as identity promotes",)
+POINTS = ("as a load commits", "as identity promotes", "during delivery")
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("flow")]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("upheaval")]
 
 
 @pytest.fixture(scope="module")

@@ -101,10 +101,13 @@ def _write(
     rows = connection.execute(
         f"""
         create or replace temp table wave as
-        with chosen as (
+        with some as (
+            select _record_id from {table_name(spec)} where not _is_deleted
+            order by hash(_record_id, $salt) limit $records
+        ),
+        chosen as (
             select *, row_number() over (order by hash(_record_id, $salt)) as place
-            from {table_name(spec)} where not _is_deleted
-            order by place limit $records
+            from {table_name(spec)} where _record_id in (from some)
         )
         select {edits}, {_kept(spec, number)}
         from (

@@ -115,6 +115,18 @@ def test_rows_keep_content_file_line_and_faults(
     assert load_anew(loading, spec, tmp_path / "anew") == before
 
 
+def test_a_frozen_stream_is_compacted_too(loading: Loading, thing: Declares) -> None:
+    """What compaction adds to a record is no column that somebody failed to declare."""
+    spec = thing("csv", on_drift="freeze")
+    loading.load(spec, b"id,at,name\n1,2026-01-01,a\n")
+    before = everything(loading)
+
+    done = fold_away(loading, spec)
+
+    assert (done.files, done.left) == (1, 0)
+    assert everything(loading) == before
+
+
 def test_there_is_one_file_per_day_and_it_is_small(
     loading: Loading, thing: Declares
 ) -> None:

@@ -20,7 +20,7 @@ from cdp_assets.streams.compaction import compact
 from cdp_assets.streams.expiry import Expired, expire
 from cdp_assets.streams.landing import compacted_files, land, landed, waiting
 from cdp_assets.streams.load import load_waiting
-from cdp_assets.streams.rebuild import backfill, reset
+from cdp_assets.streams.rebuild import NoBackfillError, backfill, reset
 from cdp_assets.streams.spec import StreamSpec, load_streams
 from cdp_assets.streams.standing import standings
 from cdp_assets.warehouse import Warehouse
@@ -168,6 +168,22 @@ def test_a_backfill_brings_rows_out_of_quarantine_and_into_it(
 
     assert (done.inserted, done.quarantined) == (1, 0)
     assert ask(warehouse, "select field, line from ops.quarantine") == [("name", 2)]
+    books_balance(warehouse)
+
+
+def test_a_partial_stream_is_reset_and_never_backfilled(
+    warehouse: Warehouse, thing: Declares
+) -> None:
+    """Half of a record may be in files that have expired."""
+    spec = thing(updates="partial")
+    bring(warehouse, spec, lines({"id": "1", "at": "2026-01-01", "name": "a"}))
+    bring(warehouse, spec, lines({"id": "1", "at": "2026-01-02", "count": 2}), day=1)
+
+    with pytest.raises(NoBackfillError, match="only `cdp stream reset`"):
+        backfill(warehouse, spec)
+    reset(warehouse, spec)
+
+    assert ask(warehouse, "select name, count from dlo.thing") == [("a", 2)]
     books_balance(warehouse)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from cdp_assets.errors import OperatorError
 from cdp_assets.paths import Paths
 from cdp_assets.streams.budget import budget_of, waves
 from cdp_assets.streams.dlo import ensure_table
@@ -29,6 +30,10 @@ from cdp_assets.streams.spec import StreamSpec
 from cdp_assets.warehouse import Warehouse, utc_now
 
 
+class NoBackfillError(OperatorError, ValueError):
+    """A stream whose rows cannot be folded again one file at a time."""
+
+
 def backfill(
     warehouse: Warehouse, spec: StreamSpec, *, since: dt.date | None = None
 ) -> LoadResult:
@@ -43,10 +48,10 @@ def backfill(
         since: Only files that arrived on this day (UTC) or later.
 
     Raises:
-        ValueError: The stream has partial updates.
+        NoBackfillError: The stream has partial updates.
     """
     if spec.is_partial:
-        raise ValueError(
+        raise NoBackfillError(
             f"{spec.name}: a record of partial updates may consist of rows whose files "
             "have expired; only `cdp stream reset` folds the kept ones again"
         )

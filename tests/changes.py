@@ -101,13 +101,13 @@ def _write(
     rows = connection.execute(
         f"""
         create or replace temp table wave as
-        with some as (
+        with picked as (
             select _record_id from {table_name(spec)} where not _is_deleted
             order by hash(_record_id, $salt) limit $records
         ),
         chosen as (
             select *, row_number() over (order by hash(_record_id, $salt)) as place
-            from {table_name(spec)} where _record_id in (from some)
+            from {table_name(spec)} where _record_id in (from picked)
         )
         select {edits}, {_kept(spec, number)}
         from (
@@ -169,7 +169,9 @@ def _erase_some(
         """
         connection.execute(
             f"""
-            insert into ops.load
+            insert into ops.load (load_seq, stream, started_at, finished_at, rows_in,
+                inserted, updated, deleted, unchanged, superseded, quarantined, files,
+                unreadable_files, notes)
             select max(load_seq) + 1, '{name}', now(), now(), 0, 0, 0, 2, 0, 0, 0, 0, 0,
                 ['erased by wave {number}']
             from ops.load;

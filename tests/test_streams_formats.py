@@ -19,6 +19,7 @@ from cdp_assets.streams.scan import scan
 from cdp_assets.streams.spec import StreamSpec
 from cdp_assets.streams.split_json import Splitter
 from cdp_assets.streams.staging import create_stage, stage
+from cdp_assets.warehouse import migrate
 
 AT = "2026-01-01T00:00:00Z"
 
@@ -353,6 +354,7 @@ CELL = st.text(st.sampled_from('ab",;\n\r\té 1'), max_size=6)
 def stage_connection():
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
+        migrate(connection)
         yield connection
 
 
@@ -361,7 +363,7 @@ def staged(connection, spec, content, *, carefully):
         path = Path(folder) / "file.csv"
         path.write_bytes(content)
         found = scan(path, "utf-8", Path(folder))
-        create_stage(connection, spec)
+        create_stage(connection, spec, dt.datetime(2026, 11, 1))
         header = header_of(found, ",")
         failed = [0]
         if not carefully:

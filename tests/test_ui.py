@@ -16,7 +16,7 @@ import pytest
 from cdp_assets.paths import PROJECT
 
 Cdp = Callable[..., str]
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("upheaval")]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("upheaval")]
 
 
 @pytest.fixture

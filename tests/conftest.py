@@ -192,7 +192,8 @@ def run_cdp(root: Path, *arguments: str, check: bool = True) -> str:
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A runtime folder of 300 people after ``cdp run --samples``, and what it printed.
 
-    Shared by the tests of group "flow"; those that change the state work on a copy.
+    Made once in each of the groups "flow" and "upheaval"; tests that change the state
+    work on a copy.
     """
     root = tmp_path_factory.mktemp("flow") / "data"
     run_cdp(root, "sample", "--people", "300", "--seed", "3")

@@ -40,7 +40,7 @@ from cdp_assets.streams.load import load_waiting, load_wave
 from cdp_assets.streams.spec import load_streams
 from cdp_assets.warehouse import Warehouse, utc_now
 
-pytestmark = pytest.mark.xdist_group("flow")
+pytestmark = pytest.mark.xdist_group("upheaval")
 slow = pytest.mark.slow
 OURS = {"repositoryLocationName": "cdp", "repositoryName": "__repository__"}
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}

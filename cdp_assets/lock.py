@@ -112,17 +112,35 @@ def holder(path: Path) -> str:
     return f"{known[0]}{others}"
 
 
-def is_free(path: Path) -> bool:
-    """Whether a writer would get the lock at once."""
+def is_free(path: Path, *, exclusive: bool = True) -> bool:
+    """Whether somebody would get the lock at once.
+
+    Args:
+        path: The lock file; none is free.
+        exclusive: Asked for alone, or shared with others: two that only ask must not
+            take each other for one who holds it.
+    """
     if not path.exists():
         return True
-    handle = os.open(path, os.O_RDWR)
+    with alone(path, exclusive=exclusive) as got:
+        return got
+
+
+@contextlib.contextmanager
+def alone(path: Path, *, exclusive: bool = True) -> Iterator[bool]:
+    """Hold a lock file for the block if it is free; False, and not held, where not.
+
+    The lock goes with the process, so one that was killed blocks nobody.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    else:
-        return True
+        try:
+            mode = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+            fcntl.flock(handle, mode | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
     finally:
         os.close(handle)
 

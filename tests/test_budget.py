@@ -11,8 +11,9 @@ from pyarrow import parquet
 
 from cdp_assets.digests import ARRIVAL, digest
 from cdp_assets.paths import Paths
+from cdp_assets.streams.arrivals import original_name
 from cdp_assets.streams.budget import Budget, budget_of, estimated_rows, waves
-from cdp_assets.streams.landing import land, landed, original_name
+from cdp_assets.streams.landing import land, landed
 from cdp_assets.streams.load import load_wave
 from cdp_assets.streams.spec import StreamSpec, load_streams
 from cdp_assets.warehouse import Warehouse

@@ -12,7 +12,8 @@ import pytest
 from dbt.cli.main import dbtRunner
 
 from cdp_assets.paths import DBT_PROJECT
-from cdp_assets.streams.spec import SQL_TYPES, load_streams
+from cdp_assets.streams.declared import SQL_TYPES
+from cdp_assets.streams.spec import load_streams
 
 # Layer -> what it may read. A seed stands in `reference`, a source in its own name.
 READS = {

@@ -15,8 +15,9 @@ import pytest
 
 from cdp_assets.digests import digests
 from cdp_assets.paths import Paths
+from cdp_assets.streams.dlo import ensure_table
 from cdp_assets.streams.landing import land, waiting
-from cdp_assets.streams.load import ensure_table, load
+from cdp_assets.streams.load import load
 from cdp_assets.streams.spec import load_streams
 from cdp_assets.warehouse import Warehouse, utc_now
 from tests.harmonising import Dbt

@@ -7,8 +7,9 @@ import time
 import pytest
 
 from cdp_assets.streams import landing
+from cdp_assets.streams.arrivals import original_name
 from cdp_assets.streams.inbox import adopt
-from cdp_assets.streams.landing import land, landed, original_name, waiting
+from cdp_assets.streams.landing import land, landed, waiting
 from cdp_assets.streams.load import load
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cdp_assets.paths import Paths
+from cdp_assets.streams.arrivals import original_name
 from cdp_assets.streams.inbox import adopt
 from cdp_assets.streams.landing import (
     UNFINISHED,
@@ -18,7 +19,6 @@ from cdp_assets.streams.landing import (
     land,
     land_all,
     landed,
-    original_name,
     waiting,
 )
 from cdp_assets.streams.load import load_waiting

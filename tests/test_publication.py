@@ -681,7 +681,7 @@ def test_only_changed_tables_are_written_and_two_versions_kept(
 
 @pytest.mark.parametrize(
     ("module", "step"),
-    [(snapshot, "_catalogue"), (versions, "show"), (versions, "_sync")],
+    [(snapshot, "_catalogue"), (versions, "show"), (versions, "sync")],
 )
 def test_a_snapshot_killed_between_steps_leaves_the_old_pointer_valid(
     built: duckdb.DuckDBPyConnection,

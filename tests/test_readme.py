@@ -14,7 +14,7 @@ from cdp_assets.identity.rules import RULESET, read_ruleset
 from cdp_assets.paths import PROJECT
 from cdp_assets.samples.generate import generate
 from cdp_assets.segments.spec import SegmentSpec
-from cdp_assets.streams.spec import BOOKKEEPING
+from cdp_assets.streams.declared import BOOKKEEPING
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 

@@ -12,7 +12,8 @@ import duckdb
 import pytest
 
 from cdp_assets.samples.generate import Manifest, SampleError, generate
-from cdp_assets.streams.spec import SQL_TYPES, StreamSpec, load_streams
+from cdp_assets.streams.declared import SQL_TYPES
+from cdp_assets.streams.spec import StreamSpec, load_streams
 
 AS_OF = datetime(2026, 11, 1, tzinfo=UTC)
 

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdp_assets.streams.read_csv import header_of, stage_carefully, stage_fast
+from cdp_assets.streams.read_csv import header_of, stage_fast
+from cdp_assets.streams.read_csv_carefully import stage_carefully
 from cdp_assets.streams.scan import scan
 from cdp_assets.streams.spec import StreamSpec
 from cdp_assets.streams.split_json import Splitter

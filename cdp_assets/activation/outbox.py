@@ -7,13 +7,13 @@ failure may take back the last ones, which then are sent again under the same ke
 
 import contextlib
 import datetime as dt
-import fcntl
 import os
 import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from cdp_assets import lock
 from cdp_assets.paths import PACKAGE
 
 SCHEMA = PACKAGE / "activation" / "schema"
@@ -55,22 +55,11 @@ class Outbox:
 
     @contextlib.contextmanager
     def sole_deliverer(self, activation: str) -> Iterator[bool]:
-        """Hold the right to deliver ``activation``; False where another has it.
-
-        The lock goes with the process, so a killed deliverer blocks nobody.
-        """
+        """Hold the right to deliver ``activation``; False where another has it."""
         path = self.path.with_name(f"{self.path.name}.{activation}.lock")
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
-        finally:
-            os.close(handle)
+        with lock.alone(path) as got:
+            yield got
 
 
 @contextlib.contextmanager

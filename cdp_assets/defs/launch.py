@@ -17,6 +17,7 @@ import dagster as dg
 from dagster import DagsterRunStatus
 
 from cdp_assets.defs.progress import failed_check, failed_step
+from cdp_assets.lock import is_free
 from cdp_assets.paths import PROJECT, Paths
 
 # Borne by runs whose process holds the lock of ``_lock_file`` for as long as it lives.
@@ -70,16 +71,7 @@ def sole_terminal(paths: Paths, say: Callable[[str], None]) -> Iterator[None]:
 
 def terminal_is_at_work(paths: Paths) -> bool:
     """Whether a ``cdp run`` has begun and not ended."""
-    handle = os.open(_terminal_lock(paths), os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        # Shared: two that only ask must not take each other for one that runs.
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(handle)
+    return not is_free(_terminal_lock(paths), exclusive=False)
 
 
 def wait_for_others(
@@ -131,15 +123,7 @@ def _in_flight(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
 
 def nobody_lives(paths: Paths) -> bool:
     """Whether no process that announced a run is alive."""
-    handle = os.open(_lock_file(paths), os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    else:
-        return True
-    finally:
-        os.close(handle)
+    return is_free(_lock_file(paths))
 
 
 def _lock_file(paths: Paths) -> Path:

@@ -19,7 +19,8 @@ import duckdb
 
 from cdp_assets.declarations import quoted
 from cdp_assets.governance.consent import CHANNELS, PURPOSES, aim_of, status_of
-from cdp_assets.streams.spec import ConsentPlace, StreamSpec, load_streams
+from cdp_assets.streams.declared import ConsentPlace
+from cdp_assets.streams.spec import StreamSpec, load_streams
 
 _KEY = """
     create or replace temp macro consent_spelling(value) as

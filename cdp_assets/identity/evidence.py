@@ -18,8 +18,9 @@ import duckdb
 from cdp_assets.identity.fields import BLOCKING_ONLY, OBJECTS
 from cdp_assets.identity.model import personal_levels
 from cdp_assets.identity.pairs import PairQuery, query_for
-from cdp_assets.identity.rules import Criterion, ObjectRules
+from cdp_assets.identity.rules import ObjectRules
 from cdp_assets.identity.scoring import Scorer
+from cdp_assets.identity.sections import Criterion
 from cdp_assets.identity.vetoes import stage_vetoes
 
 Say = Callable[[str], None]

@@ -7,7 +7,7 @@ so found. The caller's fields were checked when the ruleset was read.
 from dataclasses import dataclass
 
 from cdp_assets.identity.fields import MatchField
-from cdp_assets.identity.rules import Criterion
+from cdp_assets.identity.sections import Criterion
 
 # Jaro-Winkler similarity from which two spellings are one name, per level. 0.92 takes
 # one typo in a name of seven letters, 0.85 also Lisa and Liza.

@@ -14,8 +14,9 @@ import duckdb
 from cdp_assets.identity.components import stage_components
 from cdp_assets.identity.evidence import add_vetoes, stage_links
 from cdp_assets.identity.partition import Pair, partition
-from cdp_assets.identity.rules import ObjectRules, Refinement
+from cdp_assets.identity.rules import ObjectRules
 from cdp_assets.identity.scoring import Scorer
+from cdp_assets.identity.sections import Refinement
 from cdp_assets.identity.vetoes import stage_vetoes
 
 

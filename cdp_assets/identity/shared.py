@@ -10,7 +10,8 @@ import duckdb
 from cdp_assets.identity.fields import OBJECTS
 from cdp_assets.identity.model import MatchModel
 from cdp_assets.identity.names import stage_names
-from cdp_assets.identity.rules import ObjectRules, SharedCap
+from cdp_assets.identity.rules import ObjectRules
+from cdp_assets.identity.sections import SharedCap
 
 # What tells that an identifier's records are different people, or companies.
 _NAME = {"individual": "last_name", "account": "full_name"}

@@ -8,8 +8,9 @@ import re
 
 import duckdb
 
-from cdp_assets.identity.model import FIRST_NAME_SIMILARITY, same_first_name
-from cdp_assets.identity.rules import CannotLink
+from cdp_assets.identity.comparisons import FIRST_NAME_SIMILARITY
+from cdp_assets.identity.model import same_first_name
+from cdp_assets.identity.sections import CannotLink
 
 
 def sided(condition: str) -> str:

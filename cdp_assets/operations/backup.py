@@ -11,7 +11,6 @@ read it.
 """
 
 import contextlib
-import os
 import re
 import shutil
 import sqlite3
@@ -24,6 +23,7 @@ import duckdb
 from cdp_assets import lock
 from cdp_assets.declarations import quoted
 from cdp_assets.digests import EMPTY, digest
+from cdp_assets.durable import sync
 from cdp_assets.operations.contents import (
     EMPTIED,
     migration_of,
@@ -197,15 +197,6 @@ def _settle(folder: Path) -> None:
         path.chmod(0o700 if path.is_dir() else 0o600)
         sync(path)
     sync(folder)
-
-
-def sync(path: Path) -> None:
-    """Return when a file, or a folder's list of names, is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _literal(path: Path) -> str:

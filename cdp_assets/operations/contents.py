@@ -9,6 +9,7 @@ import duckdb
 from cdp_assets.operations.manifest import SavedSequence
 from cdp_assets.paths import Paths
 from cdp_assets.streams import landing
+from cdp_assets.streams.arrivals import fingerprint
 
 # The schemas that our own stages write, and the one table of theirs in a schema that
 # they share with dbt.
@@ -50,7 +51,7 @@ def unseen_files(
     for path in landing.landed(paths, stream):
         # One that a load has just taken away is no longer waiting.
         with contextlib.suppress(FileNotFoundError):
-            if landing.fingerprint(path) not in seen:
+            if fingerprint(path) not in seen:
                 found.append(path)
     return found
 

@@ -20,7 +20,7 @@ from cdp_assets.activation.outbox import Outbox
 from cdp_assets.activation.spec import load_activations
 from cdp_assets.declarations import quoted
 from cdp_assets.digests import digest
-from cdp_assets.operations.backup import sync
+from cdp_assets.durable import sync
 from cdp_assets.operations.contents import outbox_rows
 from cdp_assets.operations.manifest import (
     BackupError,

@@ -5,10 +5,11 @@ interrupted anywhere, the pointer names a whole version, and the next publicatio
 up the rest. Whoever has opened a version keeps it for one more publication.
 """
 
-import os
 import re
 import shutil
 from pathlib import Path
+
+from cdp_assets.durable import sync
 
 KEPT = 2
 _POINTER = "current"
@@ -39,15 +40,15 @@ def begin(folder: Path) -> Path:
 def show(home: Path) -> None:
     """Put a complete version on the disk and point readers at it."""
     for path in home.rglob("*"):
-        _sync(path)
-    _sync(home)
+        sync(path)
+    sync(home)
     pointer = home.parent / _POINTER
     draft = home.parent / f"{_POINTER}.tmp"
     draft.unlink(missing_ok=True)
     # Relative, so that the folder can be moved as a whole.
     draft.symlink_to(home.name)
     draft.rename(pointer)
-    _sync(home.parent)
+    sync(home.parent)
     sweep(home.parent)
 
 
@@ -59,11 +60,3 @@ def sweep(folder: Path) -> None:
             newest - KEPT < number(version) <= newest
         ):
             shutil.rmtree(version)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdp_assets.streams.readers import format_of
+from cdp_assets.streams.reading import format_of
 from cdp_assets.streams.spec import StreamSpec
 
 # Two million contacts load in about a quarter of a minute on two cores, and a wave over

@@ -7,7 +7,8 @@ No expression here may hold an IN list of more than five: DuckDB makes a join of
 rows that went through a join are staged in any order, which puts them on wrong lines.
 """
 
-from cdp_assets.streams.spec import FieldType, StreamSpec
+from cdp_assets.streams.declared import FieldType
+from cdp_assets.streams.spec import StreamSpec
 
 # SAP and MySQL write these for "no date".
 _NO_DATE = "0{8}|0{14}|0000-00-00( 00:00:00)?"

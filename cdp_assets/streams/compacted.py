@@ -15,12 +15,13 @@ from typing import Any
 
 import duckdb
 
-from cdp_assets.streams.landing import COMPACTED
+from cdp_assets.streams.arrivals import COMPACTED
 from cdp_assets.streams.read_json import keys_of, source_of_lines
 from cdp_assets.streams.read_parquet import Schema, schema_of, source_of_parquet
 from cdp_assets.streams.scan import Scan, UnreadableError
+from cdp_assets.streams.sources import Source
 from cdp_assets.streams.spec import StreamSpec
-from cdp_assets.streams.staging import Source, stage
+from cdp_assets.streams.staging import stage
 
 KEY = "cdp_originals"
 # Our columns in a compacted file; a Parquet file that has one of these is left alone.

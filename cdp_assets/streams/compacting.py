@@ -5,14 +5,16 @@ from pathlib import Path
 
 import duckdb
 
+from cdp_assets.streams.commit import describe_files
 from cdp_assets.streams.compacted import FILE, KEY, LINE, NUMBER, Manifest
-from cdp_assets.streams.load import describe_files
 from cdp_assets.streams.places import LINE as PLACED_LINE
 from cdp_assets.streams.places import PLACED, place_rows
-from cdp_assets.streams.readers import encoding_of, read_files
+from cdp_assets.streams.readers import read_files
+from cdp_assets.streams.reading import encoding_of
 from cdp_assets.streams.scan import Scan, scan, work_folder
+from cdp_assets.streams.sources import Source
 from cdp_assets.streams.spec import StreamSpec
-from cdp_assets.streams.staging import BLANK, GOOD, Source, drop_stage
+from cdp_assets.streams.staging import BLANK, GOOD, drop_stage
 
 # Rows in the order of arrival and in groups of DuckDB's own size: 122,880.
 _OPTIONS = "format parquet, compression zstd, kv_metadata {{{key}: {manifest}}}"

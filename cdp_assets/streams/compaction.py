@@ -9,7 +9,6 @@ in between, the next compaction (or load) finds both and finishes.
 
 import datetime as dt
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -17,22 +16,21 @@ from pathlib import Path
 
 import duckdb
 
+from cdp_assets.durable import sync
 from cdp_assets.paths import Paths
+from cdp_assets.streams.arrivals import COMPACTED, stamp_of
 from cdp_assets.streams.budget import WAVE_BYTES, WAVE_FILES, WAVE_ROWS
 from cdp_assets.streams.compacted import OURS, Manifest, Original, register
 from cdp_assets.streams.compacting import write_columns, write_records
 from cdp_assets.streams.landing import (
-    COMPACTED,
     compacted_files,
     discard_unfinished,
-    fsync_folder,
     landed,
-    stamp_of,
     waiting,
 )
-from cdp_assets.streams.load import load_compacted
+from cdp_assets.streams.load_compacted import load_compacted
 from cdp_assets.streams.read_parquet import Schemas
-from cdp_assets.streams.readers import format_of
+from cdp_assets.streams.reading import format_of
 from cdp_assets.streams.scan import Scan, UnreadableError
 from cdp_assets.streams.spec import StreamSpec
 from cdp_assets.warehouse import transaction, utc_now
@@ -232,10 +230,6 @@ def _compact(
 
 def _publish(unfinished: Path, target: Path) -> None:
     """Give a written file its name, once its bytes are on the disk."""
-    handle = os.open(unfinished, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(unfinished)
     unfinished.rename(target)
-    fsync_folder(target.parent)
+    sync(target.parent)

@@ -6,8 +6,9 @@ import duckdb
 
 from cdp_assets.declarations import quoted
 from cdp_assets.errors import OperatorError
+from cdp_assets.streams.declared import SQL_TYPES
 from cdp_assets.streams.drift import adopt_declared
-from cdp_assets.streams.spec import SQL_TYPES, StreamSpec
+from cdp_assets.streams.spec import StreamSpec
 
 
 class SchemaConflictError(OperatorError, ValueError):

@@ -16,7 +16,8 @@ import duckdb
 
 from cdp_assets.declarations import quoted
 from cdp_assets.streams import casting
-from cdp_assets.streams.spec import SQL_TYPES, StreamSpec
+from cdp_assets.streams.declared import SQL_TYPES
+from cdp_assets.streams.spec import StreamSpec
 
 NOTHING = "null::map(varchar, varchar)"
 _BECOMES = {

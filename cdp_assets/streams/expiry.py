@@ -18,10 +18,11 @@ import duckdb
 
 from cdp_assets.declarations import quoted
 from cdp_assets.paths import Paths
+from cdp_assets.streams.arrivals import stamp_of
 from cdp_assets.streams.compaction import finish
 from cdp_assets.streams.dlo import has_table, table_name
 from cdp_assets.streams.fold import Folded
-from cdp_assets.streams.landing import compacted_files, landed, stamp_of
+from cdp_assets.streams.landing import compacted_files, landed
 from cdp_assets.streams.ledger import next_load_seq, record_load, result_of
 from cdp_assets.streams.spec import StreamSpec
 from cdp_assets.warehouse import transaction, utc_now

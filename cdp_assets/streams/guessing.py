@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from cdp_assets.errors import OperatorError
-from cdp_assets.streams.spec import BOOKKEEPING
+from cdp_assets.streams.declared import BOOKKEEPING
 
 FORMATS = {
     ".csv": "csv",

@@ -1,16 +1,12 @@
 """The landing zone: complete, immutable files, one folder per stream.
 
 Every producer ends here, and only ever adds: a hidden temporary name, fsync, rename,
-fsync of the folder. A name says when its bytes arrived and what they are
-(``20260728T101500123456Z-9f86d081884c7d65-contacts.csv``), so name order is arrival
-order, a reused name with new bytes is a new file, and nobody hashes a file twice to
-learn that it was loaded.
+fsync of the folder. ``arrivals.py`` says what the names mean.
 """
 
 import datetime as dt
 import hashlib
 import os
-import re
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -21,18 +17,16 @@ from pathlib import Path
 import duckdb
 
 from cdp_assets.declarations import identifier
+from cdp_assets.durable import sync
 from cdp_assets.paths import Paths
+from cdp_assets.streams.arrivals import COMPACTED, fingerprint, name_of
 from cdp_assets.streams.spec import StreamSpec
 
 CHUNK = 1 << 20
-COMPACTED = "compacted"
 UNFINISHED = ".landing-"
 # Copies that wait for the disk at the same time.
 _COPIES = 8
 _ASKED = ".wave-asked-for"
-# 16 hex digits: among a million files two share them once in 3e7 such zones.
-_LANDED = re.compile(r"\d{8}T\d{12}Z-([0-9a-f]{16})-(.+)")
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class ChangedError(RuntimeError):
@@ -67,7 +61,7 @@ def land(
     at = landed_at or dt.datetime.now(dt.UTC)
     unfinished, digest = _write(folder, content)
     landed = _publish(unfinished, digest, name, at)
-    fsync_folder(folder)
+    sync(folder)
     return landed
 
 
@@ -101,7 +95,7 @@ def land_all(
                 done[path] = _publish(*copy.result(), path.name, at)
             except (OSError, ChangedError) as error:
                 done[path] = error
-    fsync_folder(folder)
+    sync(folder)
     return done
 
 
@@ -167,23 +161,6 @@ def compacted_files(paths: Paths, stream: str) -> list[Path]:
     )
 
 
-def is_compacted(path: Path) -> bool:
-    """Whether a path of the landing zone is a compacted file."""
-    return path.parent.name == COMPACTED
-
-
-def stamp_of(path: Path) -> dt.datetime | None:
-    """When a landed or compacted file arrived (UTC); None if ``land`` did not name it.
-
-    A compacted file's is that of its oldest original.
-    """
-    named = _LANDED.fullmatch(path.name)
-    if not named:
-        return None
-    at = dt.datetime.strptime(path.name[:22] + "+0000", "%Y%m%dT%H%M%S%fZ%z")
-    return at.replace(tzinfo=None)
-
-
 def discard_unfinished(paths: Paths, stream: str) -> None:
     """Delete copies that nobody wrote to for a day: their producer was killed."""
     limit = time.time() - 24 * 3600
@@ -210,24 +187,6 @@ def asked(paths: Paths) -> str:
         return ""
 
 
-def fingerprint(path: Path) -> str:
-    """The first 16 hex digits of the content's SHA-256, from the name if it has them.
-
-    A file that something else than ``land`` put here is read to know them.
-    """
-    named = _LANDED.fullmatch(path.name)
-    if named:
-        return named.group(1)
-    with path.open("rb") as source:
-        return hashlib.file_digest(source, "sha256").hexdigest()[:16]
-
-
-def original_name(file: str) -> str:
-    """What the producer called a landed file."""
-    named = _LANDED.fullmatch(file)
-    return named.group(2) if named else file
-
-
 def _write(folder: Path, content: bytes | Path) -> tuple[Path, str]:
     """Write bytes under a hidden name, safe on the disk: where, and their SHA-256."""
     handle, name = tempfile.mkstemp(prefix=UNFINISHED, dir=folder)
@@ -247,8 +206,7 @@ def _write(folder: Path, content: bytes | Path) -> tuple[Path, str]:
 
 
 def _publish(unfinished: Path, digest: str, name: str, at: dt.datetime) -> Path:
-    stamp = f"{at:%Y%m%dT%H%M%S%f}Z-{digest[:16]}"
-    return unfinished.rename(unfinished.with_name(f"{stamp}-{_safe(name)}"))
+    return unfinished.rename(unfinished.with_name(name_of(name, digest, at)))
 
 
 def _chunks(content: bytes | Path) -> Iterator[bytes]:
@@ -266,17 +224,3 @@ def _chunks(content: bytes | Path) -> Iterator[bytes]:
 
 def _state(stat: os.stat_result) -> tuple[int, int, int]:
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
-
-
-def _safe(name: str) -> str:
-    # 120 of the 255 bytes a name may have; the suffix is what must survive.
-    return _UNSAFE.sub("_", name)[-120:] or "unnamed"
-
-
-def fsync_folder(folder: Path) -> None:
-    """Make the names in a folder last through a crash of the machine."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

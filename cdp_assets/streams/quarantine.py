@@ -20,7 +20,7 @@ from cdp_assets.streams.ledger import (
 )
 from cdp_assets.streams.places import place_rows
 from cdp_assets.streams.read_json import keys_of, source_of_lines
-from cdp_assets.streams.readers import format_of
+from cdp_assets.streams.reading import format_of
 from cdp_assets.streams.spec import StreamSpec
 from cdp_assets.streams.staging import GOOD, create_stage, drop_stage, stage
 from cdp_assets.warehouse import transaction

@@ -1,30 +1,21 @@
-"""Reading CSV: DuckDB's parallel reader, and a slow careful one for damaged files.
+"""Reading CSV with DuckDB's parallel reader.
 
 DuckDB reads all files with the same header in one pass. Whatever it rejects, and every
 file whose lines do not add up (header + rows + line breaks inside them), is read again
-record by record with Python's ``csv``, which knows where each record begins and what is
-wrong with it.
+record by record (``read_csv_carefully.py``).
 """
 
 import csv
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
-from typing import Any
 
 import duckdb
 
 from cdp_assets.streams import drift
 from cdp_assets.streams.columns import Matched, match_columns, unique_names
 from cdp_assets.streams.scan import Scan, UnreadableError
+from cdp_assets.streams.sources import Column, Source, Stager
 from cdp_assets.streams.spec import StreamSpec
-from cdp_assets.streams.staging import Column, Source, Stager
 
-_SLOW_ROWS = 50_000
-# An open quote may swallow the rest of a file; the whole of it stays in landing.
-_RAW_CHARACTERS = 100_000
 csv.field_size_limit(1 << 30)
 
 
@@ -89,16 +80,16 @@ def stage_fast(
         )
     )"""
     matched = match_columns(spec, header.names)
-    strange = _strange(spec, matched)
+    strange = strange_in(spec, matched)
     into(
         connection,
         spec,
         Source(
             sql=relation,
-            columns=_columns(spec, matched),
+            columns=columns_of(spec, matched),
             undeclared=strange.undeclared,
             drifted=strange.drifted,
-            record=_record(width),
+            record=record_of(width),
             newlines=f"case when {is_broken} "
             f"then strlen({joined}) - strlen(replace({joined}, chr(10), '')) "
             "else 0 end",
@@ -112,47 +103,6 @@ def stage_fast(
         ),
     )
     return _suspicious(connection, scans)
-
-
-def stage_carefully(
-    connection: duckdb.DuckDBPyConnection,
-    spec: StreamSpec,
-    delimiter: str,
-    header: Header,
-    number: int,
-    scan: Scan,
-    into: Stager,
-) -> None:
-    """Stage one file record by record; what is no record is marked with its reason."""
-    import pyarrow as pa
-
-    width = len(header.names)
-    schema = pa.schema(
-        [("line", pa.int64()), ("broken", pa.string()), ("raw", pa.string())]
-        + [(f"c{position}", pa.string()) for position in range(width)]
-    )
-    matched = match_columns(spec, header.names)
-    strange = _strange(spec, matched)
-    source = Source(
-        sql="careful_rows",
-        columns=_columns(spec, matched),
-        undeclared=strange.undeclared,
-        drifted=strange.drifted,
-        record=f"coalesce(raw, {_record(width)})",
-        file_no=str(number),
-        line="line",
-        fault="broken",
-        parameters=strange.parameters | {"names": header.keys()},
-    )
-    rows = _careful_rows(scan.text, delimiter, width)
-    while batch := list(islice(rows, _SLOW_ROWS)):
-        arrays = [
-            pa.array(values, column.type)
-            for values, column in zip(zip(*batch, strict=True), schema, strict=True)
-        ]
-        connection.register("careful_rows", pa.Table.from_arrays(arrays, schema=schema))
-        into(connection, spec, source)
-        connection.unregister("careful_rows")
 
 
 def _suspicious(
@@ -185,67 +135,8 @@ def _suspicious(
     return suspicious
 
 
-def _careful_rows(path: Path, delimiter: str, width: int) -> Iterator[tuple[Any, ...]]:
-    """Line, what is wrong with the record, its raw text, then its fields."""
-    nothing = (None,) * width
-    with path.open(encoding="utf-8", newline="") as source:
-        lines = _Lines(source)
-        reader = csv.reader(lines, delimiter=delimiter, strict=True)
-        next(filter(None, reader), None)
-        while True:
-            start = lines.begin()
-            try:
-                fields = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield start, _damage(error, start, lines.number), lines.raw(), *nothing
-                continue
-            while len(fields) > width and not fields[-1]:
-                # Spreadsheets end lines with delimiters; DuckDB drops them as well.
-                fields.pop()
-            if len(fields) == width:
-                yield start, None, None, *(value or None for value in fields)
-            elif fields:
-                fault = f"{len(fields)} fields; the header has {width}"
-                yield start, fault, json.dumps(fields, ensure_ascii=False), *nothing
-
-
-class _Lines:
-    """The lines of a file, counted; those of the current record remembered."""
-
-    def __init__(self, source: Iterator[str]) -> None:
-        self._source = source
-        self._taken: list[str] = []
-        self.number = 0
-
-    def __iter__(self) -> "_Lines":
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._source)
-        self.number += 1
-        self._taken.append(line)
-        return line
-
-    def begin(self) -> int:
-        """Start a record; returns the number of its first line."""
-        self._taken.clear()
-        return self.number + 1
-
-    def raw(self) -> str:
-        """The record as it stands in the file, as a JSON string."""
-        return json.dumps("".join(self._taken)[:_RAW_CHARACTERS], ensure_ascii=False)
-
-
-def _damage(error: csv.Error, first: int, last: int) -> str:
-    where = f"line {first}" if first == last else f"lines {first} to {last}"
-    if "unexpected end" in str(error):
-        return f"{where}: a quoted field is never closed; is the file cut off?"
-    return f"{where}: text after a closing quote; a quote in a field is written twice"
-
-
-def _columns(spec: StreamSpec, matched: Matched) -> dict[str, Column]:
+def columns_of(spec: StreamSpec, matched: Matched) -> dict[str, Column]:
+    """How to get at each declared field that a file has."""
     keeps = spec.connection.empty_cell == "keeps"
     return {
         name: Column(f"c{at}", said=f"c{at} is not null" if keeps else "true")
@@ -253,12 +144,14 @@ def _columns(spec: StreamSpec, matched: Matched) -> dict[str, Column]:
     }
 
 
-def _strange(spec: StreamSpec, matched: Matched) -> drift.Strange:
+def strange_in(spec: StreamSpec, matched: Matched) -> drift.Strange:
+    """What becomes of a file's undeclared columns."""
     return drift.strange_columns(
         spec, {name: f"c{at}" for name, at in matched.undeclared.items()}
     )
 
 
-def _record(width: int) -> str:
+def record_of(width: int) -> str:
+    """The record as JSON text, by the names in $names."""
     cells = ", ".join(f"c{position}" for position in range(width))
     return f"to_json(map($names::varchar[], [{cells}]))::varchar"

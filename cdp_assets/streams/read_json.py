@@ -15,8 +15,8 @@ import duckdb
 
 from cdp_assets.streams import drift
 from cdp_assets.streams.scan import Scan, rewritten
+from cdp_assets.streams.sources import Column, Source, Stager
 from cdp_assets.streams.spec import StreamSpec
-from cdp_assets.streams.staging import Column, Source, Stager
 
 # No record is larger; DuckDB's JSON reader draws the same line.
 _LINE_BYTES = 16 << 20

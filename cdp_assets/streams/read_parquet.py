@@ -12,9 +12,10 @@ import duckdb
 
 from cdp_assets.streams import drift
 from cdp_assets.streams.columns import match_columns
+from cdp_assets.streams.declared import SQL_TYPES, FieldType
 from cdp_assets.streams.scan import Scan, UnreadableError
-from cdp_assets.streams.spec import SQL_TYPES, FieldType, StreamSpec
-from cdp_assets.streams.staging import Column, Source, Stager
+from cdp_assets.streams.sources import Column, Source, Stager
+from cdp_assets.streams.spec import StreamSpec
 
 _WHOLE = (
     "TINYINT",

@@ -4,22 +4,18 @@ Files that look alike are read in one pass. When a pass fails, its files are rea
 one, so that a damaged one is found, refused and blocks nobody.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from cdp_assets.streams import drift
 from cdp_assets.streams.columns import match_columns
-from cdp_assets.streams.read_csv import (
-    Header,
-    header_of,
-    stage_carefully,
-    stage_fast,
-)
+from cdp_assets.streams.read_csv import Header, header_of, stage_fast
+from cdp_assets.streams.read_csv_carefully import stage_carefully
 from cdp_assets.streams.read_json import plain_lines, short_files, stage_lines
 from cdp_assets.streams.read_parquet import (
     Schema,
@@ -27,57 +23,20 @@ from cdp_assets.streams.read_parquet import (
     first_line,
     stage_parquet,
 )
-from cdp_assets.streams.scan import Scan, UnreadableError
+from cdp_assets.streams.reading import Reading, format_of
+from cdp_assets.streams.scan import Scan
+from cdp_assets.streams.sources import Stager
 from cdp_assets.streams.spec import StreamSpec
 from cdp_assets.streams.split_json import split_records
-from cdp_assets.streams.staging import Stager, stage
+from cdp_assets.streams.staging import stage
 
 # Cut off inside its last field, a record looks whole; most exporters end every line,
 # but not all, so the record is kept and somebody told.
 _UNFINISHED = "no line break at the end: is the last record cut off?"
-# What a producer other than the declared one lands: our API batches, compacted files.
-_FORMATS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".parquet": "parquet"}
 
 
 # What counts as many small files: so many, of so many bytes on average.
 _MANY, _SMALL = 32, 1 << 18
-
-
-@dataclass
-class Reading:
-    """What came of reading a batch of files into the stage."""
-
-    refused: dict[int, str] = field(default_factory=dict)
-    """Files of which nothing was staged, with the reason."""
-    vanished: set[int] = field(default_factory=set)
-    """Files that went away or changed meanwhile: for the next load."""
-    first_lines: dict[int, int] = field(default_factory=dict)
-    """The line of a file's first row, where not 1."""
-    notes: Counter[str] = field(default_factory=Counter)
-    """Remarks, with the number of files each is true of."""
-
-    @contextmanager
-    def refusing(self, number: int) -> Iterator[None]:
-        """Refuse the file if reading it fails, and go on with the others."""
-        try:
-            yield
-        except UnreadableError as error:
-            self.refused[number] = str(error)
-        except FileNotFoundError:
-            self.refused[number] = "it went away while it was read"
-
-
-def format_of(spec: StreamSpec, file: str) -> str:
-    """The format of a landed file: by its suffix if that is plain, else as declared."""
-    return _FORMATS.get(Path(file).suffix.lower(), spec.connection.format)
-
-
-def encoding_of(spec: StreamSpec, file: str) -> str | None:
-    """The encoding of a landed file; None for a binary format."""
-    format_ = format_of(spec, file)
-    if format_ == "parquet":
-        return None
-    return spec.connection.encoding if format_ == spec.connection.format else "utf-8"
 
 
 def read_files(
@@ -278,9 +237,3 @@ def _is_damage(error: duckdb.Error) -> bool:
             duckdb.SerializationException,
         ),
     )
-
-
-def numbered(notes: Counter[str], files: int) -> Iterable[str]:
-    """The remarks, with how many files each is true of unless of all."""
-    for note, count in notes.items():
-        yield note if count == files else f"{note} (in {count} of {files} files)"

@@ -15,14 +15,10 @@ import duckdb
 
 from cdp_assets.errors import OperatorError
 from cdp_assets.paths import Paths
+from cdp_assets.streams.arrivals import fingerprint, stamp_of
 from cdp_assets.streams.budget import budget_of, waves
 from cdp_assets.streams.dlo import ensure_table
-from cdp_assets.streams.landing import (
-    compacted_files,
-    fingerprint,
-    landed,
-    stamp_of,
-)
+from cdp_assets.streams.landing import compacted_files, landed
 from cdp_assets.streams.ledger import LoadResult
 from cdp_assets.streams.load import load
 from cdp_assets.streams.merging import merge, replace

@@ -15,7 +15,8 @@ import duckdb
 
 from cdp_assets.declarations import identifier, quoted
 from cdp_assets.paths import DBT_PROJECT
-from cdp_assets.streams.spec import PhonePlace, StreamSpec, load_streams
+from cdp_assets.streams.declared import PhonePlace
+from cdp_assets.streams.spec import StreamSpec, load_streams
 from cdp_assets.warehouse import transaction
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ numbers, and whatever is not declared at all. How a number is told stands in car
 """
 
 from cdp_assets.streams import cards
-from cdp_assets.streams.spec import CARD_NUMBER, StreamSpec
+from cdp_assets.streams.declared import CARD_NUMBER
+from cdp_assets.streams.spec import StreamSpec
 
 _UNDECLARED_TEXT = "array_to_string(map_values(undeclared), chr(10))"
 

@@ -14,8 +14,9 @@ import yaml
 from cdp_assets.declarations import identifier, read_declaration
 from cdp_assets.errors import OperatorError
 from cdp_assets.paths import DBT_PROJECT, PACKAGE
+from cdp_assets.streams.declared import BOOKKEEPING, SQL_TYPES
 from cdp_assets.streams.guessing import Guess, Guessed
-from cdp_assets.streams.spec import BOOKKEEPING, SQL_TYPES, StreamSpec, load_streams
+from cdp_assets.streams.spec import StreamSpec, load_streams
 
 MODELS = DBT_PROJECT / "models"
 

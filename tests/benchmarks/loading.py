@@ -26,7 +26,8 @@ from typing import Any
 import duckdb
 
 from cdp_assets.paths import PROJECT, Paths
-from cdp_assets.streams.spec import SQL_TYPES, StreamSpec
+from cdp_assets.streams.declared import SQL_TYPES
+from cdp_assets.streams.spec import StreamSpec
 from cdp_assets.warehouse import Warehouse, utc_now
 from tests.benchmarks.stages import peak_megabytes
 
@@ -149,7 +150,7 @@ def floor(home: Path, format_: str) -> dict[str, Any]:
 
 def load(home: Path, format_: str) -> dict[str, Any]:
     """Inbox to DLO, as a run does it."""
-    from cdp_assets.streams import fold, inbox, load
+    from cdp_assets.streams import commit, fold, inbox, load
 
     spec, paths = contacts(format_), Paths(home)
     parts: dict[str, float] = {}
@@ -160,7 +161,7 @@ def load(home: Path, format_: str) -> dict[str, Any]:
         "place": [(load, "place_rows")],
         "judge versions": [(fold, "_judge")],
         "write": [(fold, "_write")],
-        "ledger": [(load, "record_files"), (load, "record_load")],
+        "ledger": [(commit, "record_files"), (commit, "record_load")],
     }
     for part, functions in places.items():
         for module, name in functions:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cdp_assets.identity.comparisons import COMPARISONS
 from cdp_assets.identity.evaluation import evaluate
 from cdp_assets.identity.explain import why
-from cdp_assets.identity.model import COMPARISONS, read_model
+from cdp_assets.identity.model import read_model
 
 LABELS = st.lists(st.integers(0, 3), min_size=2, max_size=9)
 

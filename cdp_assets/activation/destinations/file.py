@@ -5,7 +5,6 @@ sending the batch again writes the same file again. Each row carries its idempot
 key: whoever has already fetched the first copy recognises the second.
 """
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from cdp_assets.activation.destinations.protocol import Batch, Reply
 from cdp_assets.activation.spec import FileSpec
 from cdp_assets.declarations import quoted
+from cdp_assets.durable import sync
 
 
 class FileDestination:
@@ -40,9 +40,9 @@ class FileDestination:
             written = workshop / name
             _write(batch, written, self._spec)
             written.chmod(0o640)
-            _sync(written)
+            sync(written)
             written.rename(self._folder / name)
-            _sync(self._folder)
+            sync(self._folder)
         finally:
             shutil.rmtree(workshop, ignore_errors=True)
         return [
@@ -100,11 +100,3 @@ def _column(value: str, name: str, kind: str, spec: FileSpec) -> str:
         rf"case when regexp_matches({value}::varchar, '^[=+\-@\t\r\n]') "
         f"then chr(39) || {value} else {value}::varchar end as {quoted(name)}"
     )
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

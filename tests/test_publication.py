@@ -301,10 +301,93 @@ def test_an_unchanged_run_upserts_nobody(
         built.execute(
             f"create or replace table {table} as from {table} order by id desc"
         )
-    # Ranges of one person: where they are cut must not matter either.
-    monkeypatch.setattr(documents, "PEOPLE_PER_RANGE", 1)
+    # One person at a time: where they are cut must not matter either.
+    monkeypatch.setattr(documents, "PEOPLE_AT_ONCE", 1)
     assert publish_documents(built, paths) == PublishResult(0, 0, 4, 4)
     assert stored(paths) == before
+
+
+EDITS = [
+    f"update unified.unified_individual set {column} = {value} "
+    f"where unified_individual_id = '{ANN}'"
+    for column, value in (
+        ("first_name", "'Anne'"),
+        ("first_name_record", "'shop_customer:9'"),
+        ("birth_date", "null"),
+        ("record_count", "3"),
+    )
+] + [
+    f"update {table} set {column} = {value}"
+    for table, column, value in (
+        ("unified.unified_contact_point_email", "is_undeliverable", "null"),
+        ("unified.unified_contact_point_email", "rank", "3 - rank"),
+        ("unified.unified_contact_point_phone", "phone_type_id", "'home'"),
+        ("unified.unified_contact_point_address", "state_province_name", "'Berlin'"),
+        ("identity.unified_link_individual", "tier", "'probabilistic'"),
+        ("identity.redirect", "retired_id", "'u_another'"),
+        ("dmo.individual", "person_name", "upper(person_name)"),
+        ("dmo.contact_point_email", "normalised_email", "'else@where.example'"),
+        ("dmo.contact_point_phone", "formatted_e164_phone_number", "null"),
+        ("dmo.contact_point_consent", "effective_to_date", "'2026-06-01'"),
+        ("dmo.contact_point_consent", "contact_point_value", "'ray@home.example'"),
+        ("dmo.sales_order", "net_amount", "net_amount + 1"),
+        ("dmo.sales_order", "purchase_order_date", "null"),
+        ("dmo.sales_order", "sold_to_customer_id", "'crm_contact:2'"),
+        ('dmo."case"', "is_open", "false"),
+        ('dmo."case"', "individual_id", "'crm_contact:3'"),
+        ("insights.lifetime_value", "lifetime_value_by_currency", "null"),
+        ("insights.lifetime_value", "unified_individual_id", f"'{BEN}'"),
+        ("segments.membership", "left_at", "'2026-07-01'"),
+    )
+]
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_whatever_is_edited_the_store_is_as_if_made_anew(
+    built: duckdb.DuckDBPyConnection, paths: Paths, tmp_path: Path, edit: str
+) -> None:
+    """A signature that left a column out kept the old document for good."""
+    publish_documents(built, paths)
+    before = whole(paths)
+    built.execute(edit)
+    publish_documents(built, paths)
+    anew = Paths(tmp_path / "anew")
+    publish_documents(built, anew)
+    assert whole(paths) == whole(anew) != before
+
+
+def whole(paths: Paths) -> tuple[list[object], list[object]]:
+    """All that readers can see of the store."""
+    with sqlite3.connect(store_path(paths)) as store:
+        return (
+            store.execute("select * from profile order by 1").fetchall(),
+            store.execute("select * from lookup order by 1, 2, 3").fetchall(),
+        )
+
+
+def test_a_store_of_before_signatures_is_brought_up_to_date(
+    built: duckdb.DuckDBPyConnection, paths: Paths
+) -> None:
+    """An upgrade found no such column, and nobody was published any more."""
+    publish_documents(built, paths)
+    before = whole(paths)
+    with sqlite3.connect(store_path(paths)) as store:
+        store.execute("alter table profile drop column signature")
+    assert publish_documents(built, paths) == PublishResult(0, 0, 4, 4)
+    assert whole(paths) == before
+
+
+def test_documents_are_built_of_nobody_else(
+    built: duckdb.DuckDBPyConnection, paths: Paths
+) -> None:
+    """A wave of a thousand changes built the documents of a million people."""
+    publish_documents(built, paths)
+    built.execute(
+        "update dmo.individual set person_name = 'B' where id = 'crm_contact:2'"
+    )
+    publish_documents(built, paths)
+    looked_at = built.execute("select unified_individual_id from publication_news")
+    assert looked_at.fetchall() == [(BEN,)]
 
 
 def test_only_who_changed_is_written(
@@ -532,7 +615,7 @@ def test_readers_see_the_people_before_or_after_and_never_between(
 ) -> None:
     """A reader met the new document under the old keys."""
     publish_documents(built, paths)
-    monkeypatch.setattr(documents, "PEOPLE_PER_RANGE", 1)
+    monkeypatch.setattr(documents, "PEOPLE_AT_ONCE", 1)
     stop = threading.Event()
     seen: set[int] = set()
 
@@ -564,7 +647,7 @@ def test_a_publication_that_fails_leaves_the_store_as_it_was(
     publish_documents(built, paths)
     before = stored(paths)
     built.execute("update unified.unified_individual set person_name = 'other'")
-    monkeypatch.setattr(documents, "PEOPLE_PER_RANGE", 1)
+    monkeypatch.setattr(documents, "PEOPLE_AT_ONCE", 1)
     # The last of the ranges fails, after the others were written.
     built.execute(
         f"""

@@ -1,21 +1,29 @@
 """The SQL that turns tables into one JSON document per person, with its lookup keys.
 
 Columns and insights are read from the catalogue: a new one is published without a
-change here. Documents are built for one range of ids at a time, so memory follows the
-range and not the number of people. Objects have sorted keys: the same facts give the
-same bytes.
+change here. A signature of everybody's facts comes first, in one pass over the tables;
+only people whose signature changed have their documents built, some at a time, so
+memory follows how many at a time and not how many people there are. Objects have sorted
+keys: the same facts give the same bytes.
 
 A document is put together as text: of JSON values, every part would be parsed and
 written again at each step, 0.21 ms a person instead of 0.10.
 """
 
+import hashlib
 import re
 
 import duckdb
 
 from cdp_assets.declarations import quoted
 from cdp_assets.digests import columns_of
-from cdp_assets.publication.facets import LISTS, RANGE, SUMMARIES
+from cdp_assets.publication.facets import (
+    CHOSEN,
+    EVERYBODY,
+    LISTS,
+    SUMMARIES,
+    Facet,
+)
 
 # An age differs tomorrow for everybody, without anybody having changed. Dates are
 # published instead, and ages derived when read.
@@ -40,26 +48,26 @@ READS = (
     "segments.membership",
 )
 
-LINKS = f"""
+_LINKS = """
 create or replace temp table publication_link as
 select unified_individual_id, record, tier
 from identity.unified_link_individual
-where {RANGE}
+where {people}
 """
 
 # An e-mail or phone is a key of everybody whose record carries it, junk included: the
 # answer to a shared address is the list of the people who share it.
-KEYS = f"""
+_KEYS = """
 create or replace temp table publication_key as
-select distinct kind, key, unified_individual_id from (
+select {distinct} kind, key, unified_individual_id from (
     select 'id' as kind, unified_individual_id as key, unified_individual_id
-    from unified.unified_individual where {RANGE}
+    from unified.unified_individual where {people}
     union all
     select 'retired_id', retired_id, unified_individual_id
     from (
         select retired_id, unnest(live_ids) as unified_individual_id
         from identity.redirect
-    ) where {RANGE}
+    ) where {people}
     union all
     select 'record', record, unified_individual_id from publication_link
     union all
@@ -81,7 +89,7 @@ select distinct kind, key, unified_individual_id from (
 """
 
 # Filled in with the documents; ``publication_stored`` holds what the store has.
-CHANGED = """
+_CHANGED = """
 create or replace temp table publication_changed as
 with built as ({documents}), keys as (
     select unified_individual_id,
@@ -91,42 +99,106 @@ with built as ({documents}), keys as (
     select unified_individual_id, document, md5(document || keys_hash) as content_hash
     from built join keys using (unified_individual_id)
 )
-select h.unified_individual_id, h.content_hash, h.document,
-    s.content_hash is not null as is_stored
-from hashed h left join publication_stored s using (unified_individual_id)
-where h.content_hash is distinct from s.content_hash
+select unified_individual_id, h.content_hash, h.document, signature.signature,
+    s.content_hash is not null as is_stored,
+    h.content_hash is distinct from s.content_hash as is_different
+from hashed h
+join publication_signature as signature using (unified_individual_id)
+left join publication_stored s using (unified_individual_id)
 """
 
 
-def documents(connection: duckdb.DuckDBPyConnection) -> str:
-    """The query of all documents of one range: ``unified_individual_id, document``.
+def sign(connection: duckdb.DuckDBPyConnection) -> str:
+    """Make ``publication_signature``: a hash of all that is published, per person.
 
-    Its parameters are ``low`` and ``high``, ids; it reads ``publication_link`` and
-    ``publication_key``.
+    It is a sum of 64-bit hashes of rows, and begins with a hash of the statements and
+    of DuckDB's version: when documents are made otherwise, everybody's are built anew.
+    A key that a person's records give twice counts twice: telling them apart costs
+    more.
+
+    Returns:
+        The query of the documents, for ``build``.
     """
-    insights = _insights(connection)
-    tables = (
-        LISTS | SUMMARIES | {f"insight_{n}": query for n, query in insights.items()}
+    connection.execute(_LINKS.format(people=EVERYBODY))
+    connection.execute(_KEYS.format(people=EVERYBODY, distinct=""))
+    facets = _facets(connection)
+    parts = [facet.signatures(name) for name, facet in facets.items()]
+    parts.append(_PROFILE.format(item=_profile_item(connection)))
+    parts.append(
+        "select unified_individual_id, sum(hash('key', kind, key)::hugeint) as part "
+        "from publication_key group by unified_individual_id"
     )
+    documents = _documents(connection, facets)
+    statements = f"{duckdb.__version__} {parts} {documents} {_KEYS}"
+    made_by = hashlib.sha256(statements.encode()).hexdigest()
+    connection.execute(
+        f"""
+        create or replace temp table publication_signature as
+        select unified_individual_id,
+            '{made_by[:12]}-' || sum(part)::hugeint::varchar as signature
+        from ({" union all ".join(parts)})
+        semi join unified.unified_individual using (unified_individual_id)
+        group by unified_individual_id
+        """
+    )
+    return documents
+
+
+def build(connection: duckdb.DuckDBPyConnection, documents: str) -> None:
+    """Make ``publication_changed`` and ``publication_key`` for the people chosen.
+
+    Reads ``publication_person`` (their ids), ``publication_signature`` and
+    ``publication_stored``.
+    """
+    connection.execute(_LINKS.format(people=CHOSEN))
+    connection.execute(_KEYS.format(people=CHOSEN, distinct="distinct"))
+    connection.execute(_CHANGED.format(documents=documents))
+
+
+_PROFILE = """
+select unified_individual_id, sum(hash('fields', {item})::hugeint) as part
+from unified.unified_individual group by unified_individual_id
+"""
+
+
+def _profile_item(connection: duckdb.DuckDBPyConnection) -> str:
+    columns = _published(connection, "unified", "unified_individual")
+    return f"row({', '.join(quoted(name) for name in columns)})"
+
+
+def _facets(connection: duckdb.DuckDBPyConnection) -> dict[str, Facet]:
+    insights = {
+        f"insight_{name}": _insight(connection, name) for name in _insights(connection)
+    }
+    return LISTS | SUMMARIES | insights
+
+
+def _documents(connection: duckdb.DuckDBPyConnection, facets: dict[str, Facet]) -> str:
+    """The query of the documents: ``unified_individual_id, document``."""
+    insights = {
+        name.removeprefix("insight_"): f"{quoted(name)}.found"
+        for name in facets
+        if name.startswith("insight_")
+    }
     members = (
         {name: f"'[' || coalesce({quoted(name)}.found, '') || ']'" for name in LISTS}
         | {name: f"{quoted(name)}.found" for name in SUMMARIES}
         | {
             "fields": _fields(connection),
-            "insights": _object(
-                {name: f"{quoted(f'insight_{name}')}.found" for name in insights}
-            ),
+            "insights": _object(insights),
             "unified_individual_id": "to_json(p.unified_individual_id)::varchar",
         }
     )
-    withs = ", ".join(f"{quoted(n)} as ({query})" for n, query in tables.items())
+    withs = ", ".join(
+        f"{quoted(name)} as ({facet.documents()})" for name, facet in facets.items()
+    )
     joins = "\n".join(
-        f"left join {quoted(n)} using (unified_individual_id)" for n in tables
+        f"left join {quoted(name)} using (unified_individual_id)" for name in facets
     )
     return f"""
     with {withs}
     select p.unified_individual_id, {_object(members)} as document
-    from (select * from unified.unified_individual where {RANGE}) p
+    from (select * from unified.unified_individual where {CHOSEN}) p
     {joins}
     """
 
@@ -153,8 +225,7 @@ def _fields(connection: duckdb.DuckDBPyConnection) -> str:
     return _object(members)
 
 
-def _insights(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """Every insight per person; a list where it has several rows for one of them."""
+def _insights(connection: duckdb.DuckDBPyConnection) -> list[str]:
     names = connection.execute(
         """
         select table_name from information_schema.columns
@@ -162,23 +233,22 @@ def _insights(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
         order by table_name
         """
     ).fetchall()
-    return {name: _insight(connection, name) for (name,) in names}
+    return [name for (name,) in names]
 
 
-def _insight(connection: duckdb.DuckDBPyConnection, name: str) -> str:
+def _insight(connection: duckdb.DuckDBPyConnection, name: str) -> Facet:
+    """An insight; a list where it has several rows for one person."""
     table = f"insights.{quoted(name)}"
     columns = _published(connection, "insights", name)
     members = ", ".join(f"'{column}': {quoted(column)}" for column in columns)
-    found = f"to_json({{{members}}})::varchar"
     unique = connection.execute(
         f"select count(*) = count(distinct unified_individual_id) from {table}"
     ).fetchone()
+    found = "any_value(to_json({item})::varchar)"
     if unique and not unique[0]:
-        found = f"'[' || string_agg({found}, ',' order by {found}) || ']'"
-        return f"""
-            select unified_individual_id, {found} as found
-            from {table} where {RANGE} group by unified_individual_id"""
-    return f"select unified_individual_id, {found} as found from {table} where {RANGE}"
+        one = "to_json({item})::varchar"
+        found = f"'[' || string_agg({one}, ',' order by {one}) || ']'"
+    return Facet(rows=f"{table} where {{people}}", item=f"{{{members}}}", found=found)
 
 
 def _published(

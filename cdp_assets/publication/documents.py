@@ -1,8 +1,9 @@
 """Profile documents and lookup keys in SQLite, for readers that must not wait.
 
 One transaction per publication, so a reader sees the people before it or after it. A
-person whose document and keys hash as they did is not touched: what a publication
-writes is proportional to what changed, and a second one writes nothing.
+document is built for people whose facts have another signature than the one kept with
+it, and written where it or its keys differ: what a publication builds and writes is
+proportional to what changed, and a second one writes nothing.
 """
 
 import contextlib
@@ -21,7 +22,8 @@ SCHEMA = """
 create table if not exists profile (
     unified_individual_id text primary key,
     content_hash text not null,
-    document text not null
+    document text not null,
+    signature text not null default ''
 );
 create table if not exists lookup (
     key_kind text not null,
@@ -32,8 +34,8 @@ create table if not exists lookup (
 create index if not exists lookup_person on lookup (unified_individual_id);
 """
 
-# Peaks at 1.0 GB; ranges of 50,000 peak at 1.3 GB and are no faster.
-PEOPLE_PER_RANGE = 20_000
+# Peaks at 1.0 GB; 50,000 at once peak at 1.3 GB and are no faster.
+PEOPLE_AT_ONCE = 20_000
 ROWS_PER_BATCH = 10_000
 
 
@@ -70,15 +72,18 @@ def publish_documents(
     """
     _require(connection, document_sql.READS)
     gather_answers(connection)
-    query = document_sql.documents(connection)
-    upserted = deleted = 0
+    documents = document_sql.sign(connection)
+    upserted = 0
     with _store(paths) as store:
-        for low, high in _ranges(connection):
-            gone = _compare(connection, store, query, low, high)
-            deleted += len(gone)
-            upserted += _write(connection, store, gone)
+        _read_stored(connection, store)
+        gone = _remove_gone(connection, store)
+        changed = _find_changed(connection)
+        for first in range(0, changed, PEOPLE_AT_ONCE):
+            _choose(connection, first)
+            document_sql.build(connection, documents)
+            upserted += _write(connection, store)
     total = _count(connection, "unified.unified_individual")
-    return PublishResult(upserted, deleted, total - upserted, total)
+    return PublishResult(upserted, gone, total - upserted, total)
 
 
 @contextlib.contextmanager
@@ -93,6 +98,11 @@ def _store(paths: Paths) -> Iterator[sqlite3.Connection]:
         # 256 MB: keys arrive in no order, and a B-tree outside memory crawls.
         store.execute("pragma cache_size = -262144")
         store.executescript(SCHEMA)
+        if "signature" not in _columns(store):
+            # A store of before signatures: everybody is looked at once.
+            store.execute(
+                "alter table profile add column signature text not null default ''"
+            )
         store.execute("begin immediate")
         try:
             yield store
@@ -120,92 +130,111 @@ def _require(connection: duckdb.DuckDBPyConnection, tables: tuple[str, ...]) -> 
         )
 
 
-def _ranges(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str | None]]:
-    """Half-open ranges of ids; together they hold every id there could be."""
-    starts = [
-        row[0]
-        for row in connection.execute(
-            """
-            select unified_individual_id from (
-                select unified_individual_id,
-                    row_number() over (order by unified_individual_id) as position
-                from unified.unified_individual
-            ) where position % $people = 0 order by 1
-            """,
-            {"people": PEOPLE_PER_RANGE},
-        ).fetchall()
-    ]
-    return list(zip(["", *starts], [*starts, None], strict=True))
+def _columns(store: sqlite3.Connection) -> set[str]:
+    return {row[1] for row in store.execute("pragma table_info(profile)")}
 
 
-def _compare(
-    connection: duckdb.DuckDBPyConnection,
-    store: sqlite3.Connection,
-    query: str,
-    low: str,
-    high: str | None,
-) -> list[tuple[str]]:
-    """Build one range's documents; those new or different stay in a temporary table.
-
-    Returns:
-        The ids in the store that are nobody's any more.
-    """
+def _read_stored(
+    connection: duckdb.DuckDBPyConnection, store: sqlite3.Connection
+) -> None:
+    """What the store has of everybody, in a temporary table: ``publication_stored``."""
     import pyarrow as pa
 
-    bounds = {"low": low, "high": high}
-    connection.execute(document_sql.LINKS, bounds)
-    connection.execute(document_sql.KEYS, bounds)
-    stored = store.execute(
-        "select unified_individual_id, content_hash from profile where "
-        "unified_individual_id >= ?1 and (?2 is null or unified_individual_id < ?2)",
-        (low, high),
-    ).fetchall()
-    connection.register(
-        "publication_stored",
-        pa.table(
-            {
-                "unified_individual_id": pa.array([i for i, _ in stored], pa.string()),
-                "content_hash": pa.array([h for _, h in stored], pa.string()),
-            }
-        ),
+    names = ("unified_individual_id", "content_hash", "signature")
+    connection.execute(
+        f"""
+        create or replace temp table publication_stored (
+            {", ".join(f"{name} varchar" for name in names)}
+        )
+        """
     )
-    connection.execute(document_sql.CHANGED.format(documents=query), bounds)
-    return connection.execute(
+    found = store.execute(f"select {', '.join(names)} from profile")
+    while batch := found.fetchmany(ROWS_PER_BATCH * 10):
+        columns = zip(*batch, strict=True)
+        connection.register(
+            "publication_batch", pa.table(dict(zip(names, columns, strict=True)))
+        )
+        connection.execute("insert into publication_stored from publication_batch")
+        connection.unregister("publication_batch")
+
+
+def _remove_gone(
+    connection: duckdb.DuckDBPyConnection, store: sqlite3.Connection
+) -> int:
+    """Remove who is nobody any more, with their keys; returns how many."""
+    gone = connection.execute(
         """
         select unified_individual_id from publication_stored
         anti join unified.unified_individual using (unified_individual_id)
         """
     ).fetchall()
-
-
-def _write(
-    connection: duckdb.DuckDBPyConnection,
-    store: sqlite3.Connection,
-    gone: list[tuple[str]],
-) -> int:
-    """Replace what changed and remove who is gone; returns how many were replaced."""
     store.executemany("delete from profile where unified_individual_id = ?", gone)
-    stale = connection.execute(
-        "select unified_individual_id from publication_changed where is_stored"
-    ).fetchall()
-    store.executemany(
-        "delete from lookup where unified_individual_id = ?", [*gone, *stale]
+    store.executemany("delete from lookup where unified_individual_id = ?", gone)
+    return len(gone)
+
+
+def _find_changed(connection: duckdb.DuckDBPyConnection) -> int:
+    """Number the people whose facts changed: ``publication_news``; how many."""
+    connection.execute(
+        """
+        create or replace temp table publication_news as
+        select
+            unified_individual_id,
+            row_number() over (order by unified_individual_id) - 1 as number
+        from publication_signature as now
+        left join publication_stored as stored using (unified_individual_id)
+        where now.signature is distinct from stored.signature
+        """
     )
+    return _count(connection, "publication_news")
+
+
+def _choose(connection: duckdb.DuckDBPyConnection, first: int) -> None:
+    """The next people to build documents of: ``publication_person``."""
+    connection.execute(
+        """
+        create or replace temp table publication_person as
+        select unified_individual_id from publication_news
+        where number >= $first and number < $first + $people
+        """,
+        {"first": first, "people": PEOPLE_AT_ONCE},
+    )
+
+
+def _write(connection: duckdb.DuckDBPyConnection, store: sqlite3.Connection) -> int:
+    """Replace the documents that differ; returns how many."""
+    stale = connection.execute(
+        "select unified_individual_id from publication_changed "
+        "where is_stored and is_different"
+    ).fetchall()
+    store.executemany("delete from lookup where unified_individual_id = ?", stale)
     for batch in _batches(
         connection,
-        "select unified_individual_id, content_hash, document from publication_changed",
+        """
+        select unified_individual_id, content_hash, document, signature
+        from publication_changed where is_different
+        """,
     ):
-        store.executemany("insert or replace into profile values (?, ?, ?)", batch)
+        store.executemany("insert or replace into profile values (?, ?, ?, ?)", batch)
     for batch in _batches(
         connection,
         """
         select kind, key, unified_individual_id from publication_key
-        semi join publication_changed using (unified_individual_id)
+        semi join (select * from publication_changed where is_different)
+            using (unified_individual_id)
         order by kind, key, unified_individual_id
         """,
     ):
         store.executemany("insert into lookup values (?, ?, ?)", batch)
-    return _count(connection, "publication_changed")
+    for batch in _batches(
+        connection,
+        "select signature, unified_individual_id from publication_changed "
+        "where not is_different",
+    ):
+        store.executemany(
+            "update profile set signature = ? where unified_individual_id = ?", batch
+        )
+    return _count(connection, "publication_changed where is_different")
 
 
 def _batches(

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from cdp_assets.errors import OperatorError
+from cdp_assets.identity_commands import identity_group
 from cdp_assets.operations.commands import (
     backup_command,
     doctor_command,
@@ -170,6 +171,7 @@ def receiver(port: int, secret: str | None) -> None:
 
 
 main.add_command(stream_group)
+main.add_command(identity_group)
 main.add_command(quarantine_group)
 main.add_command(outbox_group)
 main.add_command(backup_command)

@@ -15,6 +15,7 @@ from cdp_assets import last_run
 from cdp_assets.activation.receiver import receiving
 from cdp_assets.activation.signing import new_secret
 from cdp_assets.activation.spec import load_activations
+from cdp_assets.identity.decided import decisions_wait
 from cdp_assets.identity.rules import read_ruleset
 from cdp_assets.paths import Paths
 from cdp_assets.runs import parse_instant, pin_as_of
@@ -75,7 +76,9 @@ def _run_if_due(paths: Paths, run: Callable[[Path], "Outcome"], *, force: bool) 
     refused = take_in(paths)
     warnings: dict[str, list[str]] = {}
     if not force and before is not None and _nothing_to_do(paths, before):
-        click.echo("Nothing new: no waiting file, same declarations, models, clock.")
+        click.echo(
+            "Nothing new: no file or decision waits; same declarations, models, clock."
+        )
     else:
         last_run.forget(paths)
         log = paths.root / "run.log"
@@ -194,6 +197,9 @@ def _is_untouched(paths: Paths) -> bool:
 def _nothing_to_do(paths: Paths, before: last_run.Standing) -> bool:
     if before.fingerprint != last_run.fingerprint(paths):
         return False
+    with Warehouse(paths).reading("looking for decisions") as connection:
+        if decisions_wait(connection):
+            return False
     return not _waiting(paths)
 
 

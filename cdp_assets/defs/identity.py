@@ -7,6 +7,7 @@ import dagster as dg
 import duckdb
 
 from cdp_assets.defs.resources import WarehouseResource
+from cdp_assets.identity.decided import contradicting, not_kept
 from cdp_assets.identity.evaluation import evaluate
 from cdp_assets.identity.outcome import ObjectOutcome, ResolutionResult
 from cdp_assets.identity.resolve import resolve
@@ -29,6 +30,8 @@ TABLES = {
     "change": "One row per person created, changed or retired: what consumers catch "
     "up from.",
     "run": "One row per resolution: its figures, and whether it was promoted.",
+    "decision": "One row per pair of records that a person called the same, or "
+    "different: who, when, why, and since which run it holds.",
     "reconciliation_rule": "The ruleset's reconciliation, as the dbt macro reads it.",
 }
 READS = [
@@ -69,6 +72,13 @@ LINKS = dg.AssetKey(["identity", "unified_link_individual"])
             description="No record is lost, or counted as two people.",
             blocking=True,
         ),
+        dg.AssetCheckSpec(
+            "decisions_are_kept",
+            asset=LINKS,
+            description="Records that a person called the same are one person, those "
+            "called different are two, and no two decisions contradict each other.",
+            blocking=True,
+        ),
     ],
 )
 def identity_resolution(
@@ -85,6 +95,7 @@ def identity_resolution(
             say=context.log.info,
         )
         rows = {table: _count(connection, table) for table in TABLES}
+        broken = contradicting(connection) + not_kept(connection)
         missing, repeated = connection.execute(
             """
             select count(*) filter (where links = 0), count(*) filter (where links > 1)
@@ -118,6 +129,13 @@ def identity_resolution(
         asset_key=LINKS,
         passed=missing == repeated == 0,
         metadata={"missing": missing, "repeated": repeated},
+    )
+    yield dg.AssetCheckResult(
+        check_name="decisions_are_kept",
+        asset_key=LINKS,
+        passed=not broken,
+        description="; ".join(broken[:10]) or None,
+        metadata={"decisions": rows["decision"], "broken": len(broken)},
     )
     result.raise_if_held()
 

@@ -1,12 +1,13 @@
 """Evidence: why two records may be one person, one row per pair and reason.
 
-    rule   a match rule holds
-    model  the match weight over all attributes, from the lowest weight kept
-    veto   why a pair with evidence is not linked all the same: a fact that
-           contradicts, ``overruled_by_model``, or ``refined_apart``
+    rule      a match rule holds
+    model     the match weight over all attributes, from the lowest weight kept
+    veto      why a pair with evidence is not linked all the same: a fact that
+              contradicts, ``overruled_by_model``, or ``refined_apart``
+    decision  a person said ``same`` or ``different``
 
-People are exactly the connected components of the pairs that have a rule, or a model
-weight that links, and no veto.
+People are exactly the connected components of the pairs that are decided the same, or
+have a rule, or a model weight that links, and neither a veto nor a decision against it.
 """
 
 import math
@@ -81,7 +82,10 @@ def stage_evidence(
     rules: ObjectRules,
     scorer: Scorer | None,
 ) -> None:
-    """Build ``staged_evidence`` of one object, and ``staged_score`` of its pairs."""
+    """Build ``staged_evidence`` of one object, and ``staged_score`` of its pairs.
+
+    Decided pairs (``staged_decided``) are scored like those that a rule holds for.
+    """
     queries = pair_queries(object_name, rules)
     connection.execute(
         """
@@ -98,7 +102,10 @@ def stage_evidence(
         _create_empty_score(connection)
     else:
         union = " union ".join(
-            ["select node_l, node_r from rule_pair"]
+            [
+                "select node_l, node_r from rule_pair",
+                "select node_l, node_r from staged_decided",
+            ]
             + [
                 query.pairs()
                 for name, query in queries.items()
@@ -131,6 +138,12 @@ def _assemble(
             node_l, node_r, 'model', 'model', match_weight, levels, $version, $object
         from staged_score
         where match_weight >= $keep
+        union all
+        select
+            node_l, node_r, 'decision', decided.rule, score.match_weight, score.levels,
+            if(score.levels is null, null, $version), $object
+        from staged_decided as decided
+        left join staged_score as score using (node_l, node_r)
         """,
         {"version": version, "object": object_name, "keep": keep},
     )
@@ -222,8 +235,10 @@ def stage_links(connection: duckdb.DuckDBPyConnection, rules: ObjectRules) -> No
         create or replace temp table link_edge as
         select node_l, node_r from staged_evidence
         group by node_l, node_r
-        having bool_or(kind = 'rule' or (kind = 'model' and match_weight >= $link))
-            and not bool_or(kind = 'veto')
+        having bool_or(kind = 'decision' and rule = 'same') or (
+            bool_or(kind = 'rule' or (kind = 'model' and match_weight >= $link))
+            and not bool_or(kind in ('veto', 'decision'))
+        )
         """,
         {"link": link},
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from cdp_assets.identity.decided import contradicting
 from cdp_assets.identity.evidence import pair_queries
 from cdp_assets.identity.promotion import Changes
 from cdp_assets.identity.rules import ObjectRules
@@ -38,7 +39,7 @@ class Verdict:
 def pair_gates(
     connection: duckdb.DuckDBPyConnection, object_name: str, rules: ObjectRules
 ) -> list[Verdict]:
-    """Judge how many pairs the rules would make, before they are made.
+    """Judge how many pairs the rules would make, and decisions, before any is made.
 
     A single value that would make more than ``pairs_of_one_value`` is left out, and
     stands in ``identity.shared_identifier``; it must not hold everybody else's.
@@ -47,7 +48,11 @@ def pair_gates(
         int(connection.execute(query.pairs_made()).fetchall()[0][0])
         for query in pair_queries(object_name, rules).values()
     )
-    return [Verdict("pairs", rules.gates.pairs, total)]
+    verdicts = [Verdict("pairs", rules.gates.pairs, total)]
+    if undecidable := contradicting(connection):
+        blame = "; ".join(undecidable)
+        verdicts.append(Verdict("contradicting_decisions", 0, len(undecidable), blame))
+    return verdicts
 
 
 def result_gates(
@@ -99,6 +104,12 @@ def _in_conflict(connection: duckdb.DuckDBPyConnection, rules: ObjectRules) -> V
         [rules.gates.largest_person],
     )
     stage_vetoes(connection, rules.cannot_link, "person_pair", "person_veto")
+    # A person said so, contradiction or not.
+    connection.execute(
+        "delete from person_veto using staged_decided as decided "
+        "where person_veto.node_l = decided.node_l "
+        "and person_veto.node_r = decided.node_r and decided.rule = 'same'"
+    )
     share, record = connection.execute(
         """
         with conflict as (

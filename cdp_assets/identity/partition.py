@@ -2,7 +2,8 @@
 
 The two parts that agree best are joined first, by the average over all pairs between
 them (average linkage), never across a contradiction and never without a link between
-them. Ties go to the smaller record names, so the order of the input cannot matter.
+them. Records that a person called the same are one part from the start. Ties go to the
+smaller record names, so the order of the input cannot matter.
 """
 
 import heapq
@@ -18,6 +19,8 @@ class Pair:
     weight: float
     linked: bool
     vetoed: bool
+    same: bool = False
+    """Said to be the same by a person, whatever else: never parted."""
 
 
 def partition(pairs: list[Pair], join_weight: float) -> dict[str, str]:
@@ -54,6 +57,15 @@ class _Parts:
             self._between[pair.left][pair.right] = between
             self._between[pair.right][pair.left] = between
             self._offer(pair.left, pair.right)
+        self._join_decided(sorted((p.left, p.right) for p in pairs if p.same))
+
+    def _join_decided(self, pairs: list[tuple[str, str]]) -> None:
+        part = {record: record for record in self.members}
+        for left, right in pairs:
+            a, b = sorted((part[left], part[right]))
+            if a != b:
+                part |= dict.fromkeys(self.members[b], a)
+                self._join(a, b)
 
     def join_all(self) -> None:
         while self._queue:

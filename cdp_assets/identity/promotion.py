@@ -131,10 +131,16 @@ def promote(
 def promote_model(
     connection: duckdb.DuckDBPyConnection, model: MatchModel, as_of: dt.datetime
 ) -> None:
-    """Keep the settings that evidence names, once per version."""
+    """Keep what evidence was weighed by, once per version."""
     connection.execute(
-        "insert or ignore into identity.match_model values (?, ?, ?, ?)",
-        [model.version, json.dumps(model.settings), as_of, "shipped with the ruleset"],
+        "insert or ignore into identity.match_model values (?, ?, ?, ?, ?)",
+        [
+            model.version,
+            json.dumps(model.settings),
+            as_of,
+            "shipped with the ruleset",
+            json.dumps(model.frequencies),
+        ],
     )
 
 

@@ -3,7 +3,7 @@
 A subscriber known by an inbox alone links to both spouses who use it; the spouses'
 records contradict each other. Every pair within such a group is compared, and the group
 is put together again without the contradiction (``partition``). The outcome depends on
-the group's own records and on nothing else.
+the group's own records, and what was decided of them, and on nothing else.
 """
 
 import itertools
@@ -33,10 +33,12 @@ def stage_people(
     """
     stage_links(connection, rules)
     stage_components(connection, "link_edge", "staged_component")
+    _stage_members(connection)
     if scorer is None:
-        return 0
-    _stage_group_pairs(connection, rules.refinement)
-    _stage_group_facts(connection, rules, scorer)
+        _stage_decided_facts(connection)
+    else:
+        _stage_group_pairs(connection, rules.refinement)
+        _stage_group_facts(connection, rules, scorer)
     groups = 0
     parts: list[tuple[str, str]] = []
     for pairs in _contradicted_groups(connection):
@@ -49,10 +51,7 @@ def stage_people(
     return groups
 
 
-def _stage_group_pairs(
-    connection: duckdb.DuckDBPyConnection, refinement: Refinement
-) -> None:
-    """All pairs of every group; of a group too large for that, those with a score."""
+def _stage_members(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
         """
         create or replace temp table group_member as
@@ -60,6 +59,43 @@ def _stage_group_pairs(
         from staged_component
         """
     )
+
+
+def _stage_decided_facts(connection: duckdb.DuckDBPyConnection) -> None:
+    """Without a model only decisions contradict: the links of groups that hold one."""
+    connection.execute(
+        """
+        create or replace temp table group_contradicted as
+        select distinct l.component
+        from staged_decided as decided
+        inner join group_member as l on decided.node_l = l.node_id
+        inner join group_member as r
+            on decided.node_r = r.node_id and l.component = r.component
+        where decided.rule = 'different';
+        create or replace temp table group_fact as
+        select
+            l.component, pair.node_l, pair.node_r,
+            max(pair.weight) as weight, bool_or(pair.linked) as linked,
+            bool_or(pair.rule = 'different') as vetoed,
+            bool_or(pair.rule = 'same') as same
+        from (
+            select node_l, node_r, '' as rule, 1.0 as weight, true as linked
+            from link_edge
+            union all
+            select node_l, node_r, rule, 0.0, false from staged_decided
+        ) as pair
+        inner join group_member as l on pair.node_l = l.node_id
+        inner join group_member as r
+            on pair.node_r = r.node_id and l.component = r.component
+        group by all;
+        """
+    )
+
+
+def _stage_group_pairs(
+    connection: duckdb.DuckDBPyConnection, refinement: Refinement
+) -> None:
+    """All pairs of every group; of a group too large, those scored or decided."""
     connection.execute(
         """
         create or replace temp table group_pair as
@@ -70,7 +106,11 @@ def _stage_group_pairs(
         where l.size between 3 and $largest
         union all
         select l.component, score.node_l, score.node_r
-        from staged_score as score
+        from (
+            select node_l, node_r from staged_score
+            union
+            select node_l, node_r from staged_decided
+        ) as score
         inner join group_member as l on score.node_l = l.node_id
         inner join group_member as r
             on score.node_r = r.node_id and l.component = r.component
@@ -105,12 +145,15 @@ def _stage_group_facts(
             pair.component, pair.node_l, pair.node_r,
             score.match_weight - $prior as weight,
             link.node_l is not null as linked,
-            veto.node_l is not null as vetoed
+            decided.rule is distinct from 'same'
+                and (veto.node_l is not null or decided.rule is not null) as vetoed,
+            decided.rule is not distinct from 'same' as same
         from group_pair as pair
         inner join staged_score as score using (node_l, node_r)
         left join link_edge as link using (node_l, node_r)
         left join (select distinct node_l, node_r from group_veto) as veto
             using (node_l, node_r)
+        left join staged_decided as decided using (node_l, node_r)
         """,
         {"prior": scorer.model.prior_weight()},
     )
@@ -131,7 +174,7 @@ def _contradicted_groups(
     """The pairs of one contradicted group after the other."""
     rows = connection.execute(
         """
-        select fact.component, l.record, r.record, weight, linked, vetoed
+        select fact.component, l.record, r.record, weight, linked, vetoed, same
         from group_fact as fact
         semi join group_contradicted using (component)
         inner join staged_matchable as l on fact.node_l = l.node_id

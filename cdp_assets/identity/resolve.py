@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 import duckdb
 
+from cdp_assets.identity.decided import note_applied, stage_decided
 from cdp_assets.identity.evidence import stage_evidence, stage_left_out
 from cdp_assets.identity.gates import Verdict, pair_gates, result_gates
 from cdp_assets.identity.model import MatchModel, read_model
@@ -122,6 +123,7 @@ class _Resolution:
         """Stage, judge and publish."""
         started_at = utc_now()
         stage_published(self._connection, self._name)
+        stage_decided(self._connection, self._name)
         unchanged = nothing_to_resolve(self._connection, self._name, self._versions)
         if unchanged:
             self._clock.say(f"{self._name}: nothing that is compared has changed")
@@ -140,6 +142,7 @@ class _Resolution:
             stage_promotion(self._connection, self._name, people=not unchanged)
             with transaction(self._connection):
                 promote(self._connection, self._name, run=run, people=not unchanged)
+                note_applied(self._connection, self._name, run)
                 if self._model:
                     promote_model(self._connection, self._model, as_of)
                 compile_reconciliation(self._connection, self._ruleset)

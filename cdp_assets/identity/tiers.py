@@ -1,8 +1,8 @@
 """The tier of a record: the strongest reason that holds it in its person.
 
-``rule:<name>`` before ``model`` before ``single``; of several rules the one that stands
-first in the ruleset. Consumers may ask for more certainty than the profile has: a
-promotion can go to rule-linked records only.
+``decision`` before ``rule:<name>`` before ``model`` before ``single``; of several rules
+the one that stands first in the ruleset. Consumers may ask for more certainty than the
+profile has: a promotion can go to rule-linked records only.
 """
 
 import duckdb
@@ -14,17 +14,18 @@ def stage_tiers(
     connection: duckdb.DuckDBPyConnection, object_name: str, rules: ObjectRules
 ) -> None:
     """Build ``staged_tier``, one row per record of one object."""
-    order = [f"rule:{name}" for name in rules.match_rules] + ["model", "single"]
+    ruled = [f"rule:{name}" for name in rules.match_rules]
+    order = ["decision", *ruled, "model", "single"]
     connection.execute(
         """
         create or replace temp table staged_tier as
         with reason as (
             select
                 node_l, node_r,
-                if(kind = 'rule', 'rule:' || rule, 'model') as tier
+                if(kind = 'rule', 'rule:' || rule, kind) as tier
             from staged_evidence
             semi join link_edge using (node_l, node_r)
-            where kind in ('rule', 'model')
+            where kind in ('rule', 'model', 'decision')
         )
         select
             node.record,

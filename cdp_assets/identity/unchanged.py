@@ -7,13 +7,17 @@ its person changed and nobody else.
 
 import duckdb
 
+from cdp_assets.identity.decided import stage_decided_anew
+
 
 def nothing_to_resolve(
     connection: duckdb.DuckDBPyConnection,
     object_name: str,
     versions: tuple[str, str | None],
 ) -> bool:
-    """Whether the last promoted run saw these features, this ruleset and this model."""
+    """Whether the last promoted run saw these features, decisions, rules and model."""
+    if stage_decided_anew(connection, object_name):
+        return False
     last = connection.execute(
         """
         select ruleset_version, model_version from identity.run

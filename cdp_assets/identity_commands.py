@@ -1,0 +1,127 @@
+"""``cdp identity``: who is who, put right by people."""
+
+import getpass
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from cdp_assets.paths import Paths
+from cdp_assets.streams.landing import ask_for_wave
+from cdp_assets.warehouse import Warehouse, utc_now
+
+NEXT = "takes effect with the next run: `cdp run`, or by itself under `make ui`"
+
+
+@click.group("identity")
+def identity_group() -> None:
+    """Who is who: explain it, try it out, put it right."""
+
+
+def told_why(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say why, and who says so."""
+    command = click.option(
+        "--by",
+        default=getpass.getuser,
+        help="Who decides; default: the operating system's user.",
+    )(command)
+    return click.option("--why", required=True, help="The reason, for whoever asks.")(
+        command
+    )
+
+
+@identity_group.command("same")
+@click.argument("record_a")
+@click.argument("record_b")
+@told_why
+def same(record_a: str, record_b: str, why: str, by: str) -> None:
+    """Two records are one person, whatever rules, scores and facts say."""
+    _decide("same", record_a, record_b, why, by)
+
+
+@identity_group.command("different")
+@click.argument("record_a")
+@click.argument("record_b")
+@told_why
+def different(record_a: str, record_b: str, why: str, by: str) -> None:
+    """Two records are two people, through whatever chain they hang together."""
+    _decide("different", record_a, record_b, why, by)
+
+
+@identity_group.command("split")
+@click.argument("person")
+@click.argument("records", nargs=-1)
+@told_why
+def split_command(person: str, records: tuple[str, ...], why: str, by: str) -> None:
+    """Part RECORDS from the rest of a person; without any, all of them.
+
+    PERSON is an id, or any record of the person.
+    """
+    from cdp_assets.identity.decisions import Author, split
+
+    with _warehouse().writing("a split") as connection:
+        author = Author(by, utc_now(), why)
+        given = split(connection, person, records, author)
+    ask_for_wave(Paths.from_environment())
+    click.echo(
+        f"decision {given.number}: {len(given.pairs)} pairs of records are different; "
+        f"{NEXT}"
+    )
+
+
+@identity_group.command("undo")
+@click.argument("number", type=int)
+@told_why
+def undo_command(number: int, why: str, by: str) -> None:
+    """Take back what one command decided; a split as a whole."""
+    from cdp_assets.identity.decisions import Author, undo
+
+    with _warehouse().writing("undoing a decision") as connection:
+        lifted = undo(connection, number, Author(by, utc_now(), why))
+    ask_for_wave(Paths.from_environment())
+    for decision in lifted[:5]:
+        click.echo(f"undone: {decision}")
+    if len(lifted) > 5:
+        click.echo(f"and {len(lifted) - 5} more of the same command")
+    click.echo(NEXT)
+
+
+@identity_group.command("decisions")
+@click.option("--all", "everything", is_flag=True, help="Also those undone.")
+def decisions_command(everything: bool) -> None:
+    """What was decided, by whom and why, and since which run it holds."""
+    from cdp_assets.identity.decided import contradicting
+    from cdp_assets.identity.decision_listing import commands
+
+    with _warehouse().reading() as connection:
+        given = commands(connection)
+        denied = contradicting(connection)
+    shown = [each for each in given if everything or "undone" not in each.state]
+    for each in shown:
+        click.echo(each)
+    if not shown:
+        click.echo("nothing is decided")
+    for contradiction in denied:
+        click.echo(f"contradiction, which holds every run: {contradiction}")
+
+
+def _decide(kind: Any, record_a: str, record_b: str, why: str, by: str) -> None:
+    from cdp_assets.identity.decisions import Author, decide
+
+    with _warehouse().writing("a decision") as connection:
+        author = Author(by, utc_now(), why)
+        given = decide(connection, kind, [(record_a, record_b)], author, command=kind)
+    if given.dormant:
+        click.echo(
+            f"decision {given.number}: dormant, there is no "
+            f"{', no '.join(given.dormant)} now; it holds once there is"
+        )
+        return
+    ask_for_wave(Paths.from_environment())
+    click.echo(f"decision {given.number}: {record_a} {kind} {record_b}; {NEXT}")
+
+
+def _warehouse() -> Warehouse:
+    warehouse = Warehouse(Paths.from_environment())
+    warehouse.must_exist()
+    return warehouse

@@ -14,6 +14,7 @@ import click
 
 from cdp_assets.errors import OperatorError
 from cdp_assets.identity_commands import identity_group
+from cdp_assets.identity_questions import why_command
 from cdp_assets.operations.commands import (
     backup_command,
     doctor_command,
@@ -123,17 +124,6 @@ def profile(key: str, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("record_a")
-@click.argument("record_b")
-def why(record_a: str, record_b: str) -> None:
-    """Why two records are, or are not, the same person."""
-    from cdp_assets.identity.explain import why as explain
-
-    with Warehouse(Paths.from_environment()).reading() as connection:
-        click.echo(explain(connection, record_a, record_b))
-
-
-@main.command()
 @click.argument("when", metavar="INSTANT|live")
 def clock(when: str) -> None:
     """Pin the instant that runs take as now, or let it run (live)."""
@@ -172,6 +162,7 @@ def receiver(port: int, secret: str | None) -> None:
 
 main.add_command(stream_group)
 main.add_command(identity_group)
+main.add_command(why_command)
 main.add_command(quarantine_group)
 main.add_command(outbox_group)
 main.add_command(backup_command)

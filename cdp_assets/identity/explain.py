@@ -1,15 +1,29 @@
-"""Why two records are, or are not, the same person: the evidence, put into words."""
+"""Why two records are, or are not, the same person: the evidence, gathered.
+
+``explain_text`` and ``explain_html`` put it into words.
+"""
 
 import itertools
-import json
-import math
 from collections import deque
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import duckdb
 
+from cdp_assets.errors import OperatorError
+from cdp_assets.identity.compared_records import compared_values, stage_compared
+from cdp_assets.identity.lineage import Landed, landed
+from cdp_assets.identity.rules import Ruleset, read_ruleset
+from cdp_assets.identity.waterfall import Part, read_weighing
 
-class _Evidence(NamedTuple):
+
+class UnknownRecordError(OperatorError, LookupError):
+    """No resolved record of that name; the message says how records are named."""
+
+
+class Evidence(NamedTuple):
+    """One row of ``identity.evidence``, by record name."""
+
     left: str
     right: str
     kind: str
@@ -19,50 +33,194 @@ class _Evidence(NamedTuple):
     model_version: str | None
 
 
-def why(connection: duckdb.DuckDBPyConnection, record_a: str, record_b: str) -> str:
-    """Explain two records.
+@dataclass(frozen=True)
+class Edge:
+    """All that was found between two records directly."""
 
-    Within one person: the shortest chain of links between them, each link with its
-    rules and the weight of every comparison. In two people: whatever speaks for and
-    against them directly.
+    left: str
+    right: str
+    evidence: list[Evidence]
+    decisions: list[str]
+    weight: float | None
+    model_version: str | None
+    parts: list[Part]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Two records, whose they are, and what lies between them."""
+
+    record_a: str
+    record_b: str
+    object: str
+    people: dict[str, str]
+    chain: list[str]
+    """From one record to the other along links; the two alone where there is none."""
+    edges: list[Edge]
+    values: dict[str, dict[str, str]]
+    """Per attribute what each record of the chain says, as it is compared."""
+    landed: dict[str, Landed | None]
+
+    @property
+    def together(self) -> bool:
+        """Whether they are one person."""
+        return self.people[self.record_a] == self.people[self.record_b]
+
+
+def explain(
+    connection: duckdb.DuckDBPyConnection,
+    record_a: str,
+    record_b: str,
+    ruleset: Ruleset | None = None,
+) -> Explanation:
+    """Gather why two records are one person, or what is between them if they are not.
+
+    Within one person: the shortest chain of links between the two.
+
+    Raises:
+        UnknownRecordError: A record was not resolved.
     """
-    people = _people(connection, record_a, record_b)
-    for record in (record_a, record_b):
+    object_name, people = whose(connection, record_a, record_b)
+    chain = [record_a, record_b]
+    if people[record_a] == people[record_b]:
+        members = _members(connection, people[record_a])
+        evidence = evidence_between(connection, members)
+        chain = _chain(evidence, record_a, record_b)
+    else:
+        evidence = evidence_between(connection, chain)
+    stage_compared(connection, object_name, ruleset or read_ruleset(), chain)
+    return Explanation(
+        record_a,
+        record_b,
+        object_name,
+        people,
+        chain,
+        [
+            _edge(connection, pair, evidence)
+            for pair in itertools.pairwise(chain)
+            if pair[0] != pair[1]
+        ],
+        compared_values(connection, object_name, chain),
+        {record: landed(connection, record) for record in chain},
+    )
+
+
+def whose(
+    connection: duckdb.DuckDBPyConnection, *records: str
+) -> tuple[str, dict[str, str]]:
+    """The object of the records, and the person or company of each.
+
+    Raises:
+        UnknownRecordError: A record was not resolved, or they are of two objects.
+    """
+    rows = connection.execute(
+        """
+        select 'individual' as object, record, unified_individual_id
+        from identity.unified_link_individual
+        where record in (select unnest($records::varchar[]))
+        union all
+        select 'account', record, unified_account_id
+        from identity.unified_link_account
+        where record in (select unnest($records::varchar[]))
+        """,
+        {"records": list(records)},
+    ).fetchall()
+    people = {record: person for _, record, person in rows}
+    for record in records:
         if record not in people:
-            return (
+            raise UnknownRecordError(
                 f"{record} is no resolved record; name it as stream:key, for "
                 "instance crm_contact:0035f00000AbCdE"
             )
-    if people[record_a] != people[record_b]:
-        lines = [f"{record_a} and {record_b} are two people."]
-        direct = _evidence(connection, [record_a, record_b])
-        if not direct:
-            lines.append("No rule holds and the model does not bring them together.")
-        return "\n".join(lines + _describe(connection, direct))
-    lines = [f"{record_a} and {record_b} are one person, {people[record_a]}."]
-    evidence = _evidence(connection, _members(connection, people[record_a]))
-    chain = _chain(evidence, record_a, record_b)
-    if len(chain) > 2:
-        lines.append("They hang together through " + ", ".join(chain[1:-1]) + ".")
-    for left, right in itertools.pairwise(chain):
-        pair = [e for e in evidence if {e.left, e.right} == {left, right}]
-        lines += _describe(connection, pair)
-    return "\n".join(lines)
+    objects = {object_name for object_name, *_ in rows}
+    if len(objects) > 1:
+        raise UnknownRecordError(
+            f"{' and '.join(records)}: one is a person's record and the other a "
+            "company's, which are never compared"
+        )
+    return objects.pop(), people
 
 
-def _people(connection: duckdb.DuckDBPyConnection, *records: str) -> dict[str, str]:
-    return dict(
-        connection.execute(
-            """
-            select record, unified_individual_id from identity.unified_link_individual
-            where list_contains($records, record)
-            union all
-            select record, unified_account_id from identity.unified_link_account
-            where list_contains($records, record)
-            """,
-            {"records": list(records)},
-        ).fetchall()
+def evidence_between(
+    connection: duckdb.DuckDBPyConnection, records: list[str]
+) -> list[Evidence]:
+    """All evidence among the records, in a fixed order."""
+    rows = connection.execute(
+        """
+        with node as (
+            select record, node_id from identity.node
+            where record in (select unnest($records::varchar[]))
+        )
+        select l.record, r.record, kind, rule, match_weight, levels, model_version
+        from identity.evidence
+        inner join node as l on node_l = l.node_id
+        inner join node as r on node_r = r.node_id
+        order by l.record, r.record, kind, rule
+        """,
+        {"records": records},
+    ).fetchall()
+    return [Evidence(*row) for row in rows]
+
+
+def weight_parts(
+    connection: duckdb.DuckDBPyConnection,
+    pair: tuple[str, str],
+    levels: list[int],
+    model_version: str | None,
+) -> list[Part]:
+    """The summands of a weight; reads ``staged_matchable``. Empty where unknown."""
+    weighing = read_weighing(connection, model_version)
+    if weighing is None:
+        return []
+    found = connection.execute(
+        "select * from staged_matchable where record in (?, ?)", list(pair)
     )
+    names = [column[0] for column in found.description or []]
+    sides: list[dict[str, Any]] = [
+        dict(zip(names, row, strict=True)) for row in found.fetchall()
+    ]
+    return weighing.parts(levels, sides)
+
+
+def _edge(
+    connection: duckdb.DuckDBPyConnection,
+    pair: tuple[str, str],
+    evidence: list[Evidence],
+) -> Edge:
+    here = [each for each in evidence if {each.left, each.right} == set(pair)]
+    weighed = next(
+        (each for each in here if each.levels and each.weight is not None), None
+    )
+    parts = []
+    if weighed and weighed.levels:
+        parts = weight_parts(connection, pair, weighed.levels, weighed.model_version)
+    return Edge(
+        *pair,
+        here,
+        decisions_about(connection, *pair),
+        weighed.weight if weighed else None,
+        weighed.model_version if weighed else None,
+        parts,
+    )
+
+
+def decisions_about(
+    connection: duckdb.DuckDBPyConnection, record_a: str, record_b: str
+) -> list[str]:
+    """The decisions about these two that stand, in words."""
+    rows = connection.execute(
+        """
+        select decision, kind, decided_by, decided_at, reason, applied_run
+        from identity.decision
+        where undone_at is null and record_l = ? and record_r = ? order by decision
+        """,
+        [min(record_a, record_b), max(record_a, record_b)],
+    ).fetchall()
+    return [
+        f"decided {kind} by {by} on {at:%Y-%m-%d}: {why or '-'} (decision {number}"
+        + (")" if applied else ", with the next run)")
+        for number, kind, by, at, why, applied in rows
+    ]
 
 
 def _members(connection: duckdb.DuckDBPyConnection, person: str) -> list[str]:
@@ -81,35 +239,23 @@ def _members(connection: duckdb.DuckDBPyConnection, person: str) -> list[str]:
     ]
 
 
-def _evidence(
-    connection: duckdb.DuckDBPyConnection, records: list[str]
-) -> list[_Evidence]:
-    """All evidence between the records, the strongest kind first."""
-    rows = connection.execute(
-        """
-        with node as (
-            select record, node_id from identity.node
-            where list_contains($records, record)
-        )
-        select l.record, r.record, kind, rule, match_weight, levels, model_version
-        from identity.evidence
-        inner join node as l on node_l = l.node_id
-        inner join node as r on node_r = r.node_id
-        order by l.record, r.record, kind desc, rule
-        """,
-        {"records": records},
-    ).fetchall()
-    return [_Evidence(*row) for row in rows]
-
-
-def _chain(evidence: list[_Evidence], start: str, goal: str) -> list[str]:
+def _chain(evidence: list[Evidence], start: str, goal: str) -> list[str]:
     """The shortest chain of links; the evidence of one person always has one."""
-    vetoed = {frozenset(e[:2]) for e in evidence if e.kind == "veto"}
+    denied = {
+        frozenset(each[:2])
+        for each in evidence
+        if each.kind == "veto" or (each.kind, each.rule) == ("decision", "different")
+    }
+    decided = {
+        frozenset(each[:2])
+        for each in evidence
+        if (each.kind, each.rule) == ("decision", "same")
+    }
     neighbours: dict[str, set[str]] = {}
-    for e in evidence:
-        if e.kind != "veto" and frozenset(e[:2]) not in vetoed:
-            neighbours.setdefault(e.left, set()).add(e.right)
-            neighbours.setdefault(e.right, set()).add(e.left)
+    for each in evidence:
+        if frozenset(each[:2]) in decided or frozenset(each[:2]) not in denied:
+            neighbours.setdefault(each.left, set()).add(each.right)
+            neighbours.setdefault(each.right, set()).add(each.left)
     came_from = {start: start}
     queue = deque([start])
     while queue and goal not in came_from:
@@ -118,63 +264,9 @@ def _chain(evidence: list[_Evidence], start: str, goal: str) -> list[str]:
             if there not in came_from:
                 came_from[there] = here
                 queue.append(there)
+    if goal not in came_from:
+        return [start, goal]
     chain = [goal]
-    while chain[-1] != start and chain[-1] in came_from:
+    while chain[-1] != start:
         chain.append(came_from[chain[-1]])
     return chain[::-1]
-
-
-def _describe(
-    connection: duckdb.DuckDBPyConnection, evidence: list[_Evidence]
-) -> list[str]:
-    lines = []
-    pair: tuple[str, str] | None = None
-    weighed = False
-    for e in evidence:
-        if (e.left, e.right) != pair:
-            pair, weighed = (e.left, e.right), False
-            lines.append(f"\n{e.left}  -  {e.right}")
-        said = {
-            "rule": f"match rule {e.rule} holds",
-            "veto": f"not linked directly: {e.rule.replace('_', ' ')}",
-        }
-        if e.kind in said:
-            lines.append(f"  {said[e.kind]}")
-        if e.levels and e.weight is not None and not weighed:
-            lines += _waterfall(connection, e, e.weight, e.levels)
-            weighed = True
-    return lines
-
-
-def _waterfall(
-    connection: duckdb.DuckDBPyConnection,
-    evidence: _Evidence,
-    weight: float,
-    levels: list[int],
-) -> list[str]:
-    """The match weight, taken apart; the parts add up to it."""
-    stored = connection.execute(
-        "select settings from identity.match_model where model_version = ?",
-        [evidence.model_version],
-    ).fetchall()
-    if not stored:
-        return [f"  match weight {weight:+.2f}"]
-    settings: dict[str, Any] = json.loads(stored[0][0])
-    prior = settings["probability_two_random_records_match"]
-    total = math.log2(prior / (1 - prior))
-    lines = [f"    {total:+7.2f}  two random records"]
-    for comparison, level in zip(settings["comparisons"], levels, strict=True):
-        found = [
-            each
-            for each in reversed(comparison["comparison_levels"])
-            if not each.get("is_null_level")
-        ]
-        name = comparison["output_column_name"].replace("_", " ")
-        if level < 0:
-            lines.append(f"    {0:+7.2f}  {name}: not comparable")
-            continue
-        part = math.log2(found[level]["m_probability"] / found[level]["u_probability"])
-        total += part
-        lines.append(f"    {part:+7.2f}  {name}: {found[level]['label_for_charts']}")
-    lines.append(f"    {weight - total:+7.2f}  how frequent the names are")
-    return [f"  match weight {weight:+.2f} by {evidence.model_version}", *lines]

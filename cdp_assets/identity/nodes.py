@@ -37,7 +37,7 @@ _NEVER = r"[^\s\S]"
 def stage_nodes(connection: duckdb.DuckDBPyConnection, ruleset: Ruleset) -> None:
     """Build ``staged_node`` from the canonical model."""
     define_macros(connection)
-    _stage_nicknames(connection)
+    stage_nicknames(connection)
     _stage_content(connection)
     features = []
     for name, sql in _FEATURES.items():
@@ -105,7 +105,7 @@ def _block_values(
     )
 
 
-def _stage_nicknames(connection: duckdb.DuckDBPyConnection) -> None:
+def stage_nicknames(connection: duckdb.DuckDBPyConnection) -> None:
     """Fold the nicknames as names are folded; there are none without the seed."""
     seeded = connection.execute(
         """

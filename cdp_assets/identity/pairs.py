@@ -104,7 +104,7 @@ def query_for(
             filters.append(_equal_or_blank(name, many=field.many))
     keyed = (
         f"select {', '.join(columns)} from staged_matchable "
-        f"where {' and '.join(present)}"
+        f"where {' and '.join(present) or 'true'}"
     )
     values = [f"k{number}" for number in range(len(criteria))]
     return PairQuery(keyed, keys, filters, repeats, values, at_most, at_most_of_keys)

@@ -1,0 +1,47 @@
+"""``cdp identity why | why-not``: what lies between two records."""
+
+from pathlib import Path
+
+import click
+
+from cdp_assets.identity_commands import identity_group
+from cdp_assets.paths import Paths
+from cdp_assets.warehouse import Warehouse
+
+
+@click.command("why")
+@click.argument("record_a")
+@click.argument("record_b")
+@click.option(
+    "--html",
+    "page_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also as one page, which needs nothing from elsewhere.",
+)
+def why_command(record_a: str, record_b: str, page_file: Path | None) -> None:
+    """Why two records are, or are not, the same person."""
+    from cdp_assets.identity.explain import explain
+    from cdp_assets.identity.explain_html import page
+    from cdp_assets.identity.explain_text import in_words
+
+    with Warehouse(Paths.from_environment()).reading() as connection:
+        found = explain(connection, record_a, record_b)
+    click.echo(in_words(found))
+    if page_file is not None:
+        page_file.write_text(page(found), encoding="utf-8")
+        click.echo(f"\nwritten to {page_file}", err=True)
+
+
+@identity_group.command("why-not")
+@click.argument("record_a")
+@click.argument("record_b")
+def why_not_command(record_a: str, record_b: str) -> None:
+    """What would have made two records one person, and did not."""
+    from cdp_assets.identity.why_not import why_not
+    from cdp_assets.identity.why_not_text import in_words
+
+    with Warehouse(Paths.from_environment()).reading() as connection:
+        click.echo(in_words(why_not(connection, record_a, record_b)))
+
+
+identity_group.add_command(why_command)

@@ -1,4 +1,4 @@
-"""``cdp identity why | why-not``: what lies between two records."""
+"""``cdp identity why | why-not | history``: how it came to who is who."""
 
 from pathlib import Path
 
@@ -42,6 +42,21 @@ def why_not_command(record_a: str, record_b: str) -> None:
 
     with Warehouse(Paths.from_environment()).reading() as connection:
         click.echo(in_words(why_not(connection, record_a, record_b)))
+
+
+@identity_group.command("history")
+@click.argument("key", metavar="PERSON|RECORD")
+@click.option("--as-of", "run", type=int, help="Where an id led after this run.")
+def history_command(key: str, run: int | None) -> None:
+    """Every id of a record, or every merge, split and deletion of a person.
+
+    PERSON is an id, living or retired.
+    """
+    from cdp_assets.identity.history_text import as_of, history
+
+    with Warehouse(Paths.from_environment()).reading() as connection:
+        told = history(connection, key) if run is None else as_of(connection, key, run)
+    click.echo(told)
 
 
 identity_group.add_command(why_command)

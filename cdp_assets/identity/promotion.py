@@ -116,6 +116,7 @@ def promote(
         _apply_delta(connection, "evidence", ["node_l", "node_r", "kind", "rule"])
         _apply_delta(connection, "shared_identifier", ["field", "value"])
         _apply_links(connection, object_name)
+        _append_history(connection, object_name, run)
         _apply_registry(connection, object_name, run)
         _apply_redirects(connection, run)
     if object_name == "individual":
@@ -191,6 +192,22 @@ def _apply_links(connection: duckdb.DuckDBPyConnection, object_name: str) -> Non
         """
     )
     connection.execute(f"insert into {table} from link_new order by record")
+
+
+def _append_history(
+    connection: duckdb.DuckDBPyConnection, object_name: str, run: int
+) -> None:
+    """Note who changed their person; a record that is gone has none."""
+    connection.execute(
+        """
+        insert into identity.link_history (object, record, unified_id, run)
+        select $object, record, new.unified_id, $run
+        from link_new as new full join link_gone as gone using (record)
+        where new.unified_id is distinct from gone.unified_id
+        order by record
+        """,
+        {"object": object_name, "run": run},
+    )
 
 
 def _apply_registry(

@@ -50,6 +50,7 @@ def resolve(
     as_of: dt.datetime,
     say: Say = print,
     ruleset: Ruleset | None = None,
+    model: MatchModel | None = None,
 ) -> ResolutionResult:
     """Resolve all records and publish the people, or hold the run.
 
@@ -60,6 +61,7 @@ def resolve(
         as_of: The instant taken as now (UTC).
         say: Told one line per step.
         ruleset: Another ruleset than the one shipped.
+        model: Another model for people than the one that the ruleset names.
 
     Returns:
         The figures and the gates' verdicts; ``raise_if_held`` turns a held run into an
@@ -70,7 +72,8 @@ def resolve(
     with clock.step("nodes"):
         stage_nodes(connection, ruleset)
     use = ruleset.individual.model
-    model = read_model(use.file) if use else None
+    if model is None and use:
+        model = read_model(use.file)
     outcomes = {}
     for name in ("individual", "account"):
         resolution = _Resolution(

@@ -17,14 +17,17 @@ alter table identity.labelled_pair add column labelled_by varchar;
 alter table identity.match_model add column frequencies json;
 
 -- Append only: one row each time a record changes its person, null when it is gone.
+create sequence identity.link_history_seq;
+
 create table identity.link_history (
+    seq bigint not null default nextval('identity.link_history_seq'),
     object varchar not null,
     record varchar not null,
     unified_id varchar,
     run bigint not null
 );
 
-insert into identity.link_history
+insert into identity.link_history (object, record, unified_id, run)
 select 'individual', record, unified_individual_id, linked_at_run
 from identity.unified_link_individual
 union all

@@ -1,0 +1,204 @@
+"""Where records and ids were after every run, and what moved them.
+
+``identity.link_history`` has a row each time a record changed its person. Which
+decision or which version of ruleset and model came with a run is looked up beside it;
+what else moves records is their own data.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+
+import duckdb
+
+from cdp_assets.errors import OperatorError
+
+
+class NoHistoryError(OperatorError, LookupError):
+    """No record and no id of that name was ever published."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """Records that went the same way in one run; None is outside: not there, gone."""
+
+    run: int
+    came_from: str | None
+    went_to: str | None
+    records: list[str]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What a promoted run worked with, and what of it was new."""
+
+    at: dt.datetime | None
+    ruleset: str | None
+    model: str | None
+    news: list[str]
+
+
+@dataclass(frozen=True)
+class Id:
+    """A published id: from which run, and until which."""
+
+    unified_id: str
+    object: str
+    born_run: int
+    retired_run: int | None
+
+
+def moves_of(connection: duckdb.DuckDBPyConnection, key: str) -> list[Move]:
+    """Every move of one record, or of any record into or out of one id.
+
+    Raises:
+        NoHistoryError: Nothing of that name was ever published.
+    """
+    rows = connection.execute(
+        """
+        with step as (
+            select
+                seq, run, record, unified_id as went_to,
+                lag(unified_id) over (partition by record order by seq) as came_from
+            from identity.link_history
+            where record in (
+                select record from identity.link_history
+                where unified_id = $key or record = $key
+            )
+        )
+        select run, came_from, went_to, list(record order by record)
+        from step
+        where record = $key or came_from = $key or went_to = $key
+        group by run, came_from, went_to
+        order by run, min(seq)
+        """,
+        {"key": key},
+    ).fetchall()
+    if not rows:
+        raise NoHistoryError(
+            f"{key} was never published; name a record as stream:key, or an id"
+        )
+    return [Move(*row) for row in rows]
+
+
+def find_id(connection: duckdb.DuckDBPyConnection, unified_id: str) -> Id | None:
+    """An id as the registry knows it."""
+    rows = connection.execute(
+        """
+        select unified_id, object, born_run, retired_run from identity.registry
+        where unified_id = ?
+        """,
+        [unified_id],
+    ).fetchall()
+    return Id(*rows[0]) if rows else None
+
+
+def leads_to(
+    connection: duckdb.DuckDBPyConnection, unified_id: str, run: int
+) -> list[str]:
+    """The ids that lived after a run and held what an id once held, itself included.
+
+    One: it lives, or was merged. Several: it was split into these. None: its records
+    were deleted.
+
+    Raises:
+        NoHistoryError: The id was not published by then.
+    """
+    found = find_id(connection, unified_id)
+    if found is None or found.born_run > run:
+        raise NoHistoryError(f"{unified_id} was not published by run {run}")
+    if found.retired_run is None or found.retired_run > run:
+        return [unified_id]
+    rows = connection.execute(
+        """
+        with past as (
+            select * from identity.link_history where record in (
+                select record from identity.link_history where unified_id = $id
+            ) and run <= $retired
+        ),
+        held as (
+            select record from past where run < $retired
+            qualify row_number() over (partition by record order by seq desc) = 1
+                and unified_id = $id
+        )
+        select distinct unified_id from (
+            select * from past
+            qualify row_number() over (partition by record order by seq desc) = 1
+        )
+        semi join held using (record)
+        where unified_id is not null order by 1
+        """,
+        {"id": unified_id, "retired": found.retired_run},
+    ).fetchall()
+    living = {
+        each for (next_id,) in rows for each in leads_to(connection, next_id, run)
+    }
+    return sorted(living)
+
+
+def members_as_of(
+    connection: duckdb.DuckDBPyConnection, unified_id: str, run: int
+) -> list[str]:
+    """The records that an id held after a run."""
+    rows = connection.execute(
+        """
+        select record from (
+            select * from identity.link_history where run <= $run and record in (
+                select record from identity.link_history where unified_id = $id
+            )
+            qualify row_number() over (partition by record order by seq desc) = 1
+        )
+        where unified_id = $id order by record
+        """,
+        {"id": unified_id, "run": run},
+    ).fetchall()
+    return [record for (record,) in rows]
+
+
+def cause_of(
+    connection: duckdb.DuckDBPyConnection,
+    object_name: str,
+    run: int,
+    records: list[str],
+) -> Cause:
+    """What was new in a run, as far as it concerns these records."""
+    runs = connection.execute(
+        """
+        select finished_at, ruleset_version, model_version from identity.run
+        where object = ? and run <= ? and status = 'promoted'
+        order by run desc limit 2
+        """,
+        [object_name, run],
+    ).fetchall()
+    news = _decisions(connection, run, records)
+    at, ruleset, model = runs[0] if runs else (None, None, None)
+    if len(runs) == 2:
+        _, old_ruleset, old_model = runs[1]
+        if ruleset != old_ruleset:
+            news.append(f"another ruleset, {ruleset} after {old_ruleset}")
+        if model != old_model:
+            news.append(f"another model, {model} after {old_model}")
+    return Cause(at, ruleset, model, news)
+
+
+def _decisions(
+    connection: duckdb.DuckDBPyConnection, run: int, records: list[str]
+) -> list[str]:
+    rows = connection.execute(
+        """
+        select decision, kind, record_l, record_r, reason, decided_by,
+            undone_by, undone_reason, lifted_run = $run as lifted
+        from identity.decision
+        where (applied_run = $run or lifted_run = $run)
+            and record_l in (select unnest($records::varchar[]))
+            and record_r in (select unnest($records::varchar[]))
+        order by decision
+        """,
+        {"run": run, "records": records},
+    ).fetchall()
+    news = []
+    for number, kind, left, right, why, by, undone_by, undone_why, lifted in rows:
+        said = f"decision {number}, {left} {kind} {right}, by {by}: {why or '-'}"
+        if lifted:
+            said = f"undone by {undone_by}: {undone_why or '-'}; {said}"
+        news.append(said)
+    return news

@@ -1,0 +1,158 @@
+"""Merge, split, undo, delete and a new model in a row: each step is told."""
+
+import copy
+import dataclasses
+import datetime as dt
+from typing import Any
+
+import pytest
+import yaml
+
+from cdp_assets.identity.decisions import Author, decide, split, undo
+from cdp_assets.identity.history import NoHistoryError, leads_to
+from cdp_assets.identity.history_text import as_of, history
+from cdp_assets.identity.model import read_model
+from cdp_assets.identity.resolve import resolve
+from cdp_assets.identity.rules import RULESET, Ruleset
+
+AUTHOR = Author("steward", dt.datetime(2026, 11, 2, 9), "they called")
+_CONTENT = copy.deepcopy(yaml.safe_load(RULESET.read_text(encoding="utf-8")))
+_CONTENT["individual"]["gates"] |= {"consolidation_change": 1, "ids_changed": 1}
+LENIENT = Ruleset.model_validate(_CONTENT)
+
+
+class Past:
+    """A scene whose redirects are remembered as they stood after every run."""
+
+    def __init__(self, scene: Any) -> None:
+        self.scene = scene
+        self.redirects: dict[int, dict[str, set[str]]] = {}
+
+    def run(self, **more: Any) -> None:
+        scene = self.scene
+        scene.runs += 1
+        result = resolve(
+            scene.connection,
+            run=scene.runs,
+            as_of=AUTHOR.at,
+            say=lambda _: None,
+            ruleset=LENIENT,
+            **more,
+        )
+        assert result.status == "promoted"
+        rows = scene.rows("select retired_id, live_ids from identity.redirect")
+        self.redirects[scene.runs] = {retired: set(ids) for retired, ids in rows}
+
+
+@pytest.fixture
+def past(scene: Any) -> Past:
+    """Ada's three records, Alan's two, Grace's one; then everything happens."""
+    for number in (1, 2, 3):
+        scene.person(f"crm_contact:{number}", "Ada", "Byron", email="ada@b.org")
+    for number in (4, 5):
+        scene.person(f"crm_contact:{number}", "Alan", "Turing", email="alan@t.org")
+    scene.person("crm_contact:6", "Grace", "Hopper", born="1906-12-09")
+    past = Past(scene)
+    past.run()
+    merged = decide(
+        scene.connection,
+        "same",
+        [("crm_contact:3", "crm_contact:4")],
+        AUTHOR,
+        command="same",
+    )
+    past.run()
+    undo(scene.connection, merged.number, AUTHOR)
+    past.run()
+    split(scene.connection, "crm_contact:1", ["crm_contact:1"], AUTHOR)
+    past.run()
+    scene.forget("crm_contact:6")
+    past.run()
+    model = dataclasses.replace(read_model("match_model.json"), version="model-next")
+    past.run(model=model)
+    return past
+
+
+def test_an_id_leads_where_the_redirects_led_after_every_run(past: Past) -> None:
+    """As of any past run; an id that lives leads to itself."""
+    scene = past.scene
+    ids = scene.rows(
+        "select unified_id, born_run, retired_run from identity.registry "
+        "where object = 'individual'"
+    )
+    assert sum(retired is not None for *_, retired in ids) >= 2
+    for unified_id, born, retired in ids:
+        for run, redirects in past.redirects.items():
+            if run < born:
+                with pytest.raises(NoHistoryError):
+                    leads_to(scene.connection, unified_id, run)
+                continue
+            living = set(leads_to(scene.connection, unified_id, run))
+            if retired is None or retired > run:
+                assert living == {unified_id}
+            else:
+                assert living == redirects[unified_id]
+
+
+def test_history_is_the_links_and_grows_by_changes_only(past: Past) -> None:
+    scene = past.scene
+    assert scene.rows(
+        """
+        select record, unified_id from (
+            select * from identity.link_history
+            qualify row_number() over (partition by record order by seq desc) = 1
+        ) where unified_id is not null order by 1
+        """
+    ) == scene.rows(
+        "select record, unified_individual_id from identity.unified_link_individual "
+        "order by 1"
+    )
+    before = scene.rows("select count(*) from identity.link_history")
+    past.run()
+    assert scene.rows("select count(*) from identity.link_history") == before
+
+
+def test_each_step_of_three_people_is_told(past: Past) -> None:
+    connection = past.scene.connection
+    ada = history(connection, past.scene.id_of("crm_contact:2"))
+    assert "new: crm_contact:1, crm_contact:2, crm_contact:3" in ada
+    assert "was merged into it: crm_contact:4, crm_contact:5" in ada
+    assert "because of decision 1, crm_contact:3 same crm_contact:4, by steward" in ada
+    assert "because of undone by steward: they called; decision 1" in ada
+    assert "because of decision 2, crm_contact:1 different crm_contact:2" in ada
+    assert "lives: crm_contact:2, crm_contact:3" in ada
+    alan = history(connection, "crm_contact:4")
+    assert alan.count("\nrun ") == 3
+    assert "now in u_" in alan
+    (retired,) = past.scene.rows(
+        "select unified_id from identity.registry where minted_from = 'crm_contact:4' "
+        "order by born_run limit 1"
+    )[0]
+    assert "retired: leads to" in history(connection, retired)
+    assert f"{retired} lived after run 1" in as_of(connection, retired, 1)
+    assert f"{retired} was merged into" in as_of(connection, retired, 2)
+    grace = history(connection, "crm_contact:6")
+    assert "gone from the source: crm_contact:6" in grace
+    assert "now gone" in grace
+
+
+def test_a_new_model_is_told_where_it_moves_somebody(past: Past) -> None:
+    """Its weights say another thing of two records: the step names both versions."""
+    scene = past.scene
+    scene.person("crm_lead:7", "Joan", "Clarke", born="1971-06-24", city="Rugby")
+    scene.person("erp_kna1:7", "Joan", "Clarcke", born="1971-06-24", postal="CV21")
+    model = read_model("match_model.json")
+    shy = dataclasses.replace(
+        model, version="model-shy", matches_per_record=model.matches_per_record / 4096
+    )
+    past.run(model=shy)
+    assert scene.id_of("crm_lead:7") != scene.id_of("erp_kna1:7")
+    past.run()
+    assert scene.id_of("crm_lead:7") == scene.id_of("erp_kna1:7")
+    told = history(scene.connection, scene.id_of("crm_lead:7"))
+    assert f"because of another model, {model.version}@4096 after model-shy" in told
+
+
+def test_what_was_never_published_has_no_history(scene: Any) -> None:
+    with pytest.raises(NoHistoryError, match="u_1 was never published"):
+        history(scene.connection, "u_1")

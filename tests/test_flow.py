@@ -20,6 +20,7 @@ import duckdb
 import pytest
 
 from cdp_assets.digests import ARRIVAL, digests
+from cdp_assets.paths import PROJECT
 
 Cdp = Callable[..., str]
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("flow")]
@@ -82,6 +83,18 @@ def test_rows_are_conserved_in_every_load(first_run: tuple[Path, str]) -> None:
             + superseded + quarantined
         """,
     )
+
+
+def test_a_script_written_by_hand_makes_the_same_tables(copy: Path) -> None:
+    """The benchmark's floor had stayed behind, and its ratios compared two things."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.floor", copy / "samples", copy],
+        cwd=PROJECT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert json.loads(done.stdout.splitlines()[-1])["different"] == []
 
 
 def test_every_delivery_names_a_consent_that_allows_it(

@@ -130,13 +130,16 @@ def load(
     flag = spec.get("deleted_flag")
     gone = {None: "false", "boolean": f'"{flag}"', "string": f"\"{flag}\" = 'X'"}
     # Only where two versions are of the same instant does their content decide.
-    content = ", ".join(hashed(field, type_) for field, type_ in types.items())
+    content = ", ".join(
+        hashed(field, types[field]) for field in sorted(types, key=str.lower)
+    )
     connection.execute(
         f"""
         create table dlo.{name} as
         select *, '{name}:' || {key} as _record_id,
             "{order}"::timestamp as _modified_at,
-            coalesce({gone[types.get(flag)]}, false) as _is_deleted
+            coalesce({gone[types.get(flag)]}, false) as _is_deleted,
+            null::map(varchar, varchar) as _undeclared
         from (
             select {typed} from {read(name, spec, types, sample)}
             where not coalesce({" or ".join(refused)}, false)
@@ -147,7 +150,8 @@ def load(
         select * from dlo.{name} semi join repeated using (_record_id)
         qualify 1 = row_number() over (
             partition by _record_id
-            order by _modified_at desc, _is_deleted desc, md5(concat({content})) desc
+            order by _modified_at desc, _is_deleted desc,
+                md5(concat_ws(chr(31), {content})) desc
         );
         delete from dlo.{name} where _record_id in (from repeated);
         insert into dlo.{name} from newest;
@@ -210,9 +214,7 @@ def hashed(field: str, type_: str) -> str:
     text = f'"{field}"::varchar'
     if type_ == "timestamp":
         text = f'epoch_us("{field}")::varchar'
-    if type_ in ("string", "json"):
-        return f"'{field}:' || strlen({text}) || ':' || {text}"
-    return f"'{field}:' || {text} || ';'"
+    return f"'{field.lower()}=' || {text}"
 
 
 def fetch_links(connection: duckdb.DuckDBPyConnection, paths: Paths) -> None:

@@ -163,8 +163,10 @@ select _record_id as id, _record_id as party_id, address as email_address,
     domain as email_domain, mailbox as email_mail_box, true as primary_flag,
     bounced as is_undeliverable, split_part(object, '_', 1) as data_source_id,
     object as data_source_object_id, _record_id as source_record_id,
-    created::timestamp as created_date, _modified_at as last_modified_date
-from split;
+    created::timestamp as created_date, _modified_at as last_modified_date,
+    coalesce(provider.kind, 'company') as email_domain_type_id
+from split left join read_csv('dbt_project/seeds/mail_provider.csv') as provider
+    using (domain);
 
 -- dmo.sales_order
 create table dmo.sales_order as

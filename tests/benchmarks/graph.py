@@ -165,7 +165,7 @@ def table(figures: Figures) -> list[str]:
         if stage.get("failed"):
             lines.append(f"{name}: {', '.join(stage['failed'])} FAILED")
     lines.append(
-        f"Digests: {', '.join(figures['different'])} DIFFER"
+        f"Digests: {', '.join(script['different'])} DIFFER"
         if script["different"]
         else f"Digests: all {len(floor.TABLES)} tables are the same."
     )

@@ -64,7 +64,11 @@ def sample(people: int, seed: int, out: Path | None) -> None:
 @click.option(
     "--samples", is_flag=True, help="Use the samples if nothing was ever loaded."
 )
-@click.option("--force", is_flag=True, help="Run every asset although nothing is new.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Run every asset although nothing is new, and resolve all people.",
+)
 def run(samples: bool, force: bool) -> None:
     """Run the whole graph over what waits in the inbox, and print a summary."""
     from cdp_assets.terminal import run_and_report

@@ -38,7 +38,7 @@ def run_and_report(paths: Paths, *, samples: bool, force: bool) -> bool:
     Args:
         paths: The runtime folder.
         samples: Put the sample sources into the inbox if nothing was ever loaded.
-        force: Run every asset even if nothing is new.
+        force: Run every asset even if nothing is new, and resolve all people.
 
     Returns:
         Whether everything succeeded.
@@ -58,7 +58,7 @@ def run_and_report(paths: Paths, *, samples: bool, force: bool) -> bool:
         with open_instance(paths) as instance:
             wait_for_others(instance, paths, click.echo)
             succeeded = _run_if_due(
-                paths, lambda log: run_graph(instance, log), force=force
+                paths, lambda log: run_graph(instance, log, full=force), force=force
             )
     if succeeded:
         click.echo(f"\n{time.monotonic() - started:.1f} s")

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 import duckdb
 
+from cdp_assets.defs.jobs import FULL_TAG
 from cdp_assets.defs.resources import WarehouseResource
 from cdp_assets.identity.decided import contradicting, not_kept
 from cdp_assets.identity.evaluation import evaluate
@@ -93,6 +94,7 @@ def identity_resolution(
             run=run.number,
             as_of=run.as_of,
             say=context.log.info,
+            full=True if FULL_TAG in context.run.tags else None,
         )
         rows = {table: _count(connection, table) for table in TABLES}
         broken = contradicting(connection) + not_kept(connection)
@@ -145,7 +147,7 @@ def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
     return int(found[0]) if found else 0
 
 
-def _figures(result: ResolutionResult) -> dict[str, dict[str, float]]:
+def _figures(result: ResolutionResult) -> dict[str, dict[str, float | str]]:
     return {
         "unified_link_individual": _numbers(result.individual),
         "unified_link_account": _numbers(result.account),
@@ -161,8 +163,11 @@ def _figures(result: ResolutionResult) -> dict[str, dict[str, float]]:
     }
 
 
-def _numbers(outcome: ObjectOutcome) -> dict[str, float]:
+def _numbers(outcome: ObjectOutcome) -> dict[str, float | str]:
     return {
+        "way": f"{outcome.way.name}: {outcome.way.reason}",
+        "changed_records": outcome.way.changed,
+        "resolved_records": outcome.resolved,
         "records": outcome.records,
         "people": outcome.people,
         "consolidation_rate": round(outcome.consolidation_rate, 4),

@@ -5,6 +5,9 @@ import dagster as dg
 # Runs that bring every profile up to date; the sensor asks whether the last one did.
 COVERS = {"cdp/covers": "everything"}
 
+# Runs that resolve all people, whatever changed; any run may bear it.
+FULL_TAG = "cdp/full"
+
 EVERYTHING = dg.define_asset_job(
     "everything",
     selection=dg.AssetSelection.all(),
@@ -28,7 +31,7 @@ NIGHTLY = dg.define_asset_job(
     "nightly_resolution",
     selection=dg.AssetSelection.groups("harmonisation", "identity", "unified")
     | AFTER_IDENTITY,
-    tags=COVERS,
+    tags={**COVERS, FULL_TAG: "yes"},
     description="The canonical model, all people and all that follows, in full.",
 )
 

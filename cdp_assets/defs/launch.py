@@ -16,6 +16,7 @@ from pathlib import Path
 import dagster as dg
 from dagster import DagsterRunStatus
 
+from cdp_assets.defs.jobs import FULL_TAG
 from cdp_assets.defs.progress import failed_check, failed_step
 from cdp_assets.lock import is_free
 from cdp_assets.paths import PROJECT, Paths
@@ -151,12 +152,15 @@ class Outcome:
     """By check, the assets for which it warned."""
 
 
-def run_graph(instance: dg.DagsterInstance, log: Path) -> Outcome:
+def run_graph(
+    instance: dg.DagsterInstance, log: Path, *, full: bool = False
+) -> Outcome:
     """Materialise every asset in flow order, progress to the terminal, rest to ``log``.
 
     Args:
         instance: Where the run is recorded.
         log: What steps print is added to this file; dbt writes a line per test.
+        full: Resolve all people, whatever changed.
     """
     from cdp_assets.definitions import defs
 
@@ -165,6 +169,7 @@ def run_graph(instance: dg.DagsterInstance, log: Path) -> Outcome:
         result = job.execute_in_process(
             instance=instance,
             run_config={"loggers": {"progress": {}}},
+            tags={FULL_TAG: "yes"} if full else None,
             raise_on_error=False,
         )
     faults: list[str] = []

@@ -29,7 +29,7 @@ select
         'streets': distinct_values([trim(address_line1)]),
         'cities': distinct_values([trim(city_name)])
     } as as_written
-from dmo.account as account
+from source_account as account
 left join (
     select
         party_id,
@@ -38,6 +38,6 @@ left join (
             party_identification_type_id || '|' || identification_name
             || '|' || identification_number
         ))) as identifiers
-    from dmo.party_identification
+    from source_party_identification
     group by party_id
 ) as numbers on account.id = numbers.party_id

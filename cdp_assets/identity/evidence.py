@@ -58,22 +58,73 @@ def most_records(pairs: int) -> int:
 def stage_left_out(
     connection: duckdb.DuckDBPyConnection, object_name: str, rules: ObjectRules
 ) -> None:
-    """Add to ``staged_shared`` what is too common for a rule to link by it.
+    """Add to ``staged_shared`` what is too common for a rule to link by it."""
+    for name, query in pair_queries(object_name, rules).items():
+        add_left_out(connection, object_name, rules, name, query)
+
+
+def add_left_out(
+    connection: duckdb.DuckDBPyConnection,
+    object_name: str,
+    rules: ObjectRules,
+    name: str,
+    query: PairQuery,
+    keyed: str | None = None,
+) -> None:
+    """Add what one query leaves out, of all records or of the rows ``keyed``.
 
     Of a blocking key only what is too much to compare at all: its own ``at_most``
     leaves out every common name, and other keys bring those pairs together.
     """
+    if name not in rules.match_rules:
+        query = replace(query, at_most=None)
+    connection.execute(
+        f"""
+        insert into staged_shared
+        select $object, 'at_most', $field, value, max(records), 1
+        from ({query.left_out(keyed)}) group by value
+        """,
+        {"object": object_name, "field": name},
+    )
+
+
+def stage_pairs(
+    connection: duckdb.DuckDBPyConnection, object_name: str, rules: ObjectRules
+) -> None:
+    """Build ``rule_pair`` and ``candidate``: the pairs of all records to judge.
+
+    Decided pairs (``staged_decided``) are scored like those that a rule holds for.
+    """
+    create_pairs(connection)
     for name, query in pair_queries(object_name, rules).items():
-        if name not in rules.match_rules:
-            query = replace(query, at_most=None)
-        connection.execute(
-            f"""
-            insert into staged_shared
-            select $object, $field, value, max(records), 1
-            from ({query.left_out()}) group by value
-            """,
-            {"object": object_name, "field": name},
-        )
+        if name in rules.match_rules:
+            connection.execute(
+                f"insert into rule_pair select *, ? from ({query.pairs()})", [name]
+            )
+    union = " union ".join(
+        [
+            "select node_l, node_r from rule_pair",
+            "select node_l, node_r from staged_decided",
+        ]
+        + [
+            query.pairs()
+            for name, query in pair_queries(object_name, rules).items()
+            if name not in rules.match_rules
+        ]
+    )
+    connection.execute(f"insert into candidate {union}")
+
+
+def create_pairs(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create ``rule_pair`` and ``candidate``, empty."""
+    connection.execute(
+        """
+        create or replace temp table rule_pair (
+            node_l bigint, node_r bigint, rule varchar
+        );
+        create or replace temp table candidate (node_l bigint, node_r bigint);
+        """
+    )
 
 
 def stage_evidence(
@@ -82,37 +133,10 @@ def stage_evidence(
     rules: ObjectRules,
     scorer: Scorer | None,
 ) -> None:
-    """Build ``staged_evidence`` of one object, and ``staged_score`` of its pairs.
-
-    Decided pairs (``staged_decided``) are scored like those that a rule holds for.
-    """
-    queries = pair_queries(object_name, rules)
-    connection.execute(
-        """
-        create or replace temp table rule_pair (
-            node_l bigint, node_r bigint, rule varchar
-        )
-        """
-    )
-    for name in rules.match_rules:
-        connection.execute(
-            f"insert into rule_pair select *, ? from ({queries[name].pairs()})", [name]
-        )
+    """Build ``staged_evidence`` of the pairs staged, and ``staged_score`` of them."""
     if scorer is None:
         _create_empty_score(connection)
     else:
-        union = " union ".join(
-            [
-                "select node_l, node_r from rule_pair",
-                "select node_l, node_r from staged_decided",
-            ]
-            + [
-                query.pairs()
-                for name, query in queries.items()
-                if name not in rules.match_rules
-            ]
-        )
-        connection.execute(f"create or replace temp table candidate as {union}")
         scorer.score("candidate", "staged_score")
     _assemble(connection, object_name, rules, scorer)
 

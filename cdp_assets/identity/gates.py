@@ -48,7 +48,14 @@ def pair_gates(
         int(connection.execute(query.pairs_made()).fetchall()[0][0])
         for query in pair_queries(object_name, rules).values()
     )
-    verdicts = [Verdict("pairs", rules.gates.pairs, total)]
+    return budget_gates(connection, rules, total)
+
+
+def budget_gates(
+    connection: duckdb.DuckDBPyConnection, rules: ObjectRules, made: int
+) -> list[Verdict]:
+    """Judge a number of pairs, and whether all decisions can hold."""
+    verdicts = [Verdict("pairs", rules.gates.pairs, made)]
     if undecidable := contradicting(connection):
         blame = "; ".join(undecidable)
         verdicts.append(Verdict("contradicting_decisions", 0, len(undecidable), blame))
@@ -56,20 +63,26 @@ def pair_gates(
 
 
 def result_gates(
-    connection: duckdb.DuckDBPyConnection, rules: ObjectRules, changes: Changes
+    connection: duckdb.DuckDBPyConnection,
+    object_name: str,
+    rules: ObjectRules,
+    changes: Changes,
 ) -> list[Verdict]:
-    """Judge the staged people."""
+    """Judge the people as they would be; reads ``link_after``.
+
+    Builds ``staged_conflict``: whom of the staged people contradictions were found in.
+    """
     return [
         _largest(connection, rules),
-        _in_conflict(connection, rules),
-        *_against_last_run(connection, rules, changes),
+        _in_conflict(connection, object_name, rules),
+        *_against_last_run(connection, object_name, rules, changes),
     ]
 
 
 def _largest(connection: duckdb.DuckDBPyConnection, rules: ObjectRules) -> Verdict:
     row = connection.execute(
         """
-        select count(*) as records, min(record) from staged_link
+        select count(*) as records, min(record) from link_after
         group by unified_id order by records desc, min(record) limit 1
         """
     ).fetchall()
@@ -79,14 +92,46 @@ def _largest(connection: duckdb.DuckDBPyConnection, rules: ObjectRules) -> Verdi
     )
 
 
-def _in_conflict(connection: duckdb.DuckDBPyConnection, rules: ObjectRules) -> Verdict:
+def _in_conflict(
+    connection: duckdb.DuckDBPyConnection, object_name: str, rules: ObjectRules
+) -> Verdict:
     """The share of people with two records that contradict each other.
 
     People larger than a gate allows anyway are left out: their pairs grow with the
-    square.
+    square. Of people who are not staged it is known from when they were.
     """
+    _stage_conflicts(connection, object_name, rules)
+    share, record = connection.execute(
+        """
+        with conflict as (
+            select unified_id from staged_conflict
+            union all
+            select unified_id from identity.conflict
+            where object = ? and unified_id not in (select unified_id from published)
+        )
+        select
+            (select count(*) from conflict)
+            / greatest((select count(distinct unified_id) from link_after), 1),
+            (select min(record) from link_after semi join conflict using (unified_id))
+        """,
+        [object_name],
+    ).fetchall()[0]
+    blame = f"for instance the one with {record}" if record else ""
+    return Verdict("share_in_conflict", rules.gates.share_in_conflict, share, blame)
+
+
+def _stage_conflicts(
+    connection: duckdb.DuckDBPyConnection, object_name: str, rules: ObjectRules
+) -> None:
+    connection.execute(
+        """
+        create or replace temp table staged_conflict (
+            object varchar, unified_id varchar
+        )
+        """
+    )
     if not rules.cannot_link:
-        return Verdict("share_in_conflict", rules.gates.share_in_conflict, 0)
+        return
     connection.execute(
         """
         create or replace temp table person_pair as
@@ -110,53 +155,55 @@ def _in_conflict(connection: duckdb.DuckDBPyConnection, rules: ObjectRules) -> V
         "where person_veto.node_l = decided.node_l "
         "and person_veto.node_r = decided.node_r and decided.rule = 'same'"
     )
-    share, record = connection.execute(
+    connection.execute(
         """
-        with conflict as (
-            select distinct unified_id from person_pair
-            semi join person_veto using (node_l, node_r)
-        )
-        select
-            (select count(*) from conflict)
-            / greatest((select count(distinct unified_id) from staged_link), 1),
-            (select min(record) from staged_link semi join conflict using (unified_id))
-        """
-    ).fetchall()[0]
-    blame = f"for instance the one with {record}" if record else ""
-    return Verdict("share_in_conflict", rules.gates.share_in_conflict, share, blame)
+        insert into staged_conflict
+        select distinct ?, unified_id from person_pair
+        semi join person_veto using (node_l, node_r)
+        """,
+        [object_name],
+    )
 
 
 def _against_last_run(
     connection: duckdb.DuckDBPyConnection,
+    object_name: str,
     rules: ObjectRules,
     changes: Changes,
 ) -> Iterator[Verdict]:
     # Over the records that were there before and still are: a batch of newcomers, or of
     # deletes, says nothing of how well the others were resolved.
-    known, before, now = connection.execute(
-        """
-        select count(*),
-            1 - count(distinct old.unified_id) / greatest(count(*), 1),
-            1 - count(distinct new.unified_id) / greatest(count(*), 1)
-        from published as old inner join staged_link as new using (record)
+    known, before, now, moved, records = connection.execute(
+        f"""
+        with known as (
+            select old.unified_id as old_id, new.unified_id as new_id
+            from published as old inner join staged_link as new using (record)
+        ),
+        elsewhere as (
+            select
+                count(*) - (select count(*) from published) as records,
+                count(distinct unified_{object_name}_id)
+                - (select count(distinct unified_id) from published) as people
+            from identity.unified_link_{object_name}
+        )
+        select
+            count(known.old_id) + any_value(elsewhere.records) as known,
+            count(distinct old_id) + any_value(elsewhere.people),
+            count(distinct new_id) + any_value(elsewhere.people),
+            count(*) filter (where old_id <> new_id),
+            any_value(elsewhere.records) + (select count(*) from published)
+        from elsewhere left join known on true
         """
     ).fetchall()[0]
     if not known:
         return
+    before, now = 1 - before / known, 1 - now / known
     yield Verdict(
         "consolidation_change",
         rules.gates.consolidation_change,
         round(abs(now - before), 4),
         f"from {before:.3f} to {now:.3f}",
     )
-    moved = connection.execute(
-        """
-        select count(*) from published as old
-        inner join staged_link as new using (record)
-        where old.unified_id <> new.unified_id
-        """
-    ).fetchall()[0][0]
-    records = connection.execute("select count(*) from published").fetchall()[0][0]
     yield Verdict(
         "ids_changed",
         rules.gates.ids_changed,

@@ -15,7 +15,7 @@ with people as (
             kept_value('birth_date', cast(birth_date as varchar)) is null,
             null, birth_date
         ) as birth_date
-    from dmo.individual
+    from source_individual
     where not coalesce(is_anonymous, false)
 ),
 
@@ -36,7 +36,7 @@ emails as (
         party_id as record,
         distinct_values(list(kept_value('email_address', normalised_email))) as emails,
         distinct_values(list(kept_value('email_address', email_address))) as written
-    from dmo.contact_point_email
+    from source_contact_point_email
     group by party_id
 ),
 
@@ -46,7 +46,7 @@ phones as (
         distinct_values(
             list(kept_value('telephone_number', formatted_e164_phone_number))
         ) as phones
-    from dmo.contact_point_phone
+    from source_contact_point_phone
     group by party_id
 ),
 
@@ -56,14 +56,14 @@ numbers as (
         party_id as record,
         party_identification_type_id || '|' || identification_name
         || '|' || identification_number as identifier
-    from dmo.party_identification
+    from source_party_identification
     union all
     select individual_id, 'converted_lead|CRM|' || converted_contact_id
-    from dmo.lead
+    from source_lead
     where converted_contact_id is not null
     union all
     select converted_contact_id, 'converted_lead|CRM|' || converted_contact_id
-    from dmo.lead
+    from source_lead
     where converted_contact_id is not null
 ),
 
@@ -86,7 +86,7 @@ addresses as (
         distinct_values(list(upper(country_id))) as countries,
         distinct_values(list(trim(address_line1))) as streets_written,
         distinct_values(list(trim(city_name))) as cities_written
-    from dmo.contact_point_address
+    from source_contact_point_address
     group by party_id
 )
 

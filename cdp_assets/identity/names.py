@@ -17,11 +17,9 @@ _SURELY = 20
 
 
 def stage_names(
-    connection: duckdb.DuckDBPyConnection,
-    object_name: str,
-    model: MatchModel | None,
+    connection: duckdb.DuckDBPyConnection, model: MatchModel | None
 ) -> None:
-    """Build ``staged_name``: the names of one object's nodes, as compared."""
+    """Build ``staged_name``: the names of the nodes in ``compared_node``, put right."""
     for column in ("first_name", "last_name"):
         frequencies = model.frequencies[column] if model else {}
         connection.execute(
@@ -32,12 +30,12 @@ def stage_names(
             """,
             {"names": list(frequencies), "shares": list(frequencies.values())},
         )
-    _order(connection, object_name)
+    _order(connection)
     _ask_mailbox(connection)
     connection.execute(_FORMS)
 
 
-def _order(connection: duckdb.DuckDBPyConnection, object_name: str) -> None:
+def _order(connection: duckdb.DuckDBPyConnection) -> None:
     """Swap first and last name where the words say so."""
     connection.execute(
         f"""
@@ -63,8 +61,7 @@ def _order(connection: duckdb.DuckDBPyConnection, object_name: str) -> None:
                     -- "Jimenez Fernandez Sergio": the last word is the first name.
                     regexp_extract(last_name, '[^ ]+$') as tail,
                     regexp_replace(last_name, ' ?[^ ]+$', '') as head
-                from staged_node
-                where object = $object
+                from compared_node
             ) as node
             left join known_first_name as first_as_first
                 on node.first_name = first_as_first.name
@@ -75,8 +72,7 @@ def _order(connection: duckdb.DuckDBPyConnection, object_name: str) -> None:
             left join known_last_name as last_as_last
                 on node.last_name = last_as_last.name
         )
-        """,
-        {"object": object_name},
+        """
     )
 
 

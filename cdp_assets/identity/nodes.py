@@ -1,9 +1,10 @@
 """Nodes: what is compared of every source record, one row per record.
 
-Built from the canonical model into ``staged_node``, and promoted to ``identity.node``
-together with the people that follow from it. A record keeps its node id for as long as
-it exists; its feature hash says whether anything that is compared has changed, its
-content hash whether anything at all has.
+Built from the canonical model into ``staged_node``, of all records or of those alone
+that say something else than when they were resolved last, and promoted to
+``identity.node`` together with the people that follow from it. A record keeps its node
+id for as long as it exists; its feature hash says whether anything that is compared has
+changed, its content hash whether anything at all has.
 """
 
 from pathlib import Path
@@ -30,25 +31,80 @@ _CONTENT = {
     "party_identification": "party_id",
 }
 
+# Where features come from, and the columns that name the records concerned.
+_SOURCES = {
+    "individual": {
+        "individual": ["id"],
+        "contact_point_email": ["party_id"],
+        "contact_point_phone": ["party_id"],
+        "contact_point_address": ["party_id"],
+        "party_identification": ["party_id"],
+        "lead": ["individual_id", "converted_contact_id"],
+    },
+    "account": {"account": ["id"], "party_identification": ["party_id"]},
+}
+
 # A pattern that matches nothing, for fields without blocked patterns.
 _NEVER = r"[^\s\S]"
 
 
-def stage_nodes(connection: duckdb.DuckDBPyConnection, ruleset: Ruleset) -> None:
-    """Build ``staged_node`` from the canonical model."""
+def prepare_nodes(connection: duckdb.DuckDBPyConnection) -> None:
+    """Define what building nodes needs, and digest what every record says now."""
     define_macros(connection)
     stage_nicknames(connection)
-    _stage_content(connection)
-    features = []
-    for name, sql in _FEATURES.items():
-        _block_values(connection, ruleset, name)
-        connection.execute(f"create or replace temp table {name}_node as {sql}")
-        features.append(f"from {name}_node")
-    connection.execute(
-        f"create or replace temp view node_feature as {' union all '.join(features)}"
-    )
+    _stage_digests(connection)
+
+
+def stage_changed_records(
+    connection: duckdb.DuckDBPyConnection, object_name: str
+) -> None:
+    """Build ``changed_record``: who is new, gone, or says something else."""
     connection.execute(
         """
+        create or replace temp table changed_record as
+        with new as (
+            select record, content_hash from node_digest where object = $object
+        ),
+        old as (
+            select record, content_hash from identity.node where object = $object
+        )
+        select record from new full join old using (record)
+        where new.content_hash is distinct from old.content_hash
+        """,
+        {"object": object_name},
+    )
+
+
+def stage_nodes(
+    connection: duckdb.DuckDBPyConnection,
+    ruleset: Ruleset,
+    object_name: str,
+    *,
+    changed_only: bool,
+) -> None:
+    """Build ``staged_node`` of one object from the canonical model.
+
+    Args:
+        connection: The warehouse, after ``prepare_nodes``.
+        ruleset: Says which values are blocked.
+        object_name: ``individual`` or ``account``.
+        changed_only: Of the records in ``changed_record`` alone.
+    """
+    _block_values(connection, ruleset, object_name)
+    for table, columns in _SOURCES[object_name].items():
+        where = " or ".join(
+            f"{column} in (select record from changed_record)" for column in columns
+        )
+        connection.execute(
+            f"create or replace temp view source_{table} as from dmo.{table}"
+            + (f" where {where}" if changed_only else "")
+        )
+    connection.execute(
+        f"create or replace temp table node_feature as {_FEATURES[object_name]}"
+    )
+    only = "semi join changed_record using (record)" if changed_only else ""
+    connection.execute(
+        f"""
         create or replace temp table staged_node as
         select
             feature.*,
@@ -59,20 +115,20 @@ def stage_nodes(connection: duckdb.DuckDBPyConnection, ruleset: Ruleset) -> None
                     partition by known.node_id is null order by feature.record
                 )
             ) as node_id,
-            md5(cast(feature as varchar)) as feature_hash,
-            content.content_hash
-        from node_feature as feature
+            cast(hash(feature) as varchar) as feature_hash,
+            digest.content_hash
+        from (from node_feature {only}) as feature
         left join identity.node as known on feature.record = known.record
-        inner join node_content as content on feature.record = content.record
+        inner join node_digest as digest on feature.record = digest.record
         """
     )
 
 
 def count_nodes(connection: duckdb.DuckDBPyConnection, object_name: str) -> int:
-    """How many records of one object are staged."""
+    """How many records of one object there are now."""
     return int(
         connection.execute(
-            "select count(*) from staged_node where object = ?", [object_name]
+            "select count(*) from node_digest where object = ?", [object_name]
         ).fetchall()[0][0]
     )
 
@@ -128,8 +184,13 @@ def stage_nicknames(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _stage_content(connection: duckdb.DuckDBPyConnection) -> None:
-    """Digest everything a record says, apart from when it was loaded."""
+def _stage_digests(connection: duckdb.DuckDBPyConnection) -> None:
+    """Digest everything a record says, apart from when it was loaded.
+
+    Every record is read: a row may differ although its own stream has no news, because
+    its mapping joins another or is another. A sum of 64-bit hashes takes a tenth of the
+    processor that sorted md5 digests took, and the order of rows cannot matter.
+    """
     digests = []
     for table, record in _CONTENT.items():
         columns = [
@@ -145,15 +206,26 @@ def _stage_content(connection: duckdb.DuckDBPyConnection) -> None:
             ).fetchall()
         ]
         digests.append(
-            f"select {quoted(record)} as record, md5(cast("
-            f"struct_pack({', '.join(columns)}) as varchar)) as digest "
-            f"from dmo.{quoted(table)}"
+            f"select {quoted(record)} as record, "
+            f"hash('{table}', {', '.join(columns)}) as digest from dmo.{quoted(table)}"
         )
+    digests.extend(
+        f"select {column}, hash('lead', individual_id, converted_contact_id) "
+        f"from dmo.lead where {column} is not null"
+        for column in _SOURCES["individual"]["lead"]
+    )
     connection.execute(
         f"""
-        create or replace temp table node_content as
-        select record, md5(string_agg(digest, '' order by digest)) as content_hash
+        create or replace temp table node_digest as
+        with known as (
+            select id as record, 'individual' as object from dmo.individual
+            where not coalesce(is_anonymous, false)
+            union all
+            select id, 'account' from dmo.account
+        )
+        select record, object, cast(sum(digest) as varchar) as content_hash
         from ({" union all ".join(digests)})
-        group by record
+        inner join known using (record)
+        group by record, object
         """
     )

@@ -7,6 +7,7 @@ import duckdb
 
 from cdp_assets.identity.gates import Verdict
 from cdp_assets.identity.promotion import Changes
+from cdp_assets.identity.way import Versions, Way
 from cdp_assets.warehouse import utc_now
 
 
@@ -19,12 +20,14 @@ class ObjectOutcome:
     """The figures of one object: people, or companies."""
 
     object: str
-    ruleset_version: str
-    model_version: str | None
+    versions: Versions
+    way: Way
     records: int
     people: int
     largest: int
     unmatched: int
+    resolved: int
+    """Records whose person was worked out again."""
     evidence_rows: int
     shared_identifiers: int
     groups_refined: int
@@ -33,11 +36,11 @@ class ObjectOutcome:
 
     @classmethod
     def unmeasured(
-        cls, name: str, versions: tuple[str, str | None], verdicts: list[Verdict]
+        cls, name: str, versions: Versions, way: Way, verdicts: list[Verdict]
     ) -> "ObjectOutcome":
         """The outcome of a run that was refused before it made any pair."""
         nothing = Changes(0, 0, 0)
-        return cls(name, *versions, 0, 0, 0, 0, 0, 0, 0, nothing, verdicts)
+        return cls(name, versions, way, 0, 0, 0, 0, 0, 0, 0, 0, nothing, verdicts)
 
     @property
     def status(self) -> str:
@@ -109,35 +112,48 @@ class ResolutionResult:
 def measure(
     connection: duckdb.DuckDBPyConnection,
     object_name: str,
-    versions: tuple[str, str | None],
+    versions: Versions,
+    way: Way,
     *,
     groups_refined: int,
     changes: Changes,
     verdicts: list[Verdict],
 ) -> ObjectOutcome:
-    """Count what is staged for one object."""
+    """Count one object as it would be once what is staged is published.
+
+    Reads ``link_after`` and what ``stage_promotion`` made; ``groups_refined`` are those
+    of this run.
+    """
     records, people, largest, unmatched = connection.execute(
         """
         select
             coalesce(sum(records), 0), count(*), coalesce(max(records), 0),
             count(*) filter (where records = 1)
-        from (select count(*) as records from staged_link group by unified_id)
+        from (select count(*) as records from link_after group by unified_id)
         """
     ).fetchall()[0]
-    evidence, shared = connection.execute(
-        """
-        select
-            (select count(*) from staged_evidence),
-            (select count(*) from staged_shared)
-        """
-    ).fetchall()[0]
+    evidence, shared = (
+        connection.execute(
+            f"""
+            select
+                (select count(*) from identity.{table} where object = ?)
+                - (select count(*) from {table}_gone)
+                + (select count(*) from {table}_new)
+            """,
+            [object_name],
+        ).fetchall()[0][0]
+        for table in ("evidence", "shared_identifier")
+    )
+    resolved = connection.execute("select count(*) from scope_record").fetchall()[0][0]
     return ObjectOutcome(
         object_name,
-        *versions,
+        versions,
+        way,
         int(records),
         people,
         largest,
         unmatched,
+        resolved,
         evidence,
         shared,
         groups_refined,
@@ -156,26 +172,33 @@ def record_run(
 ) -> None:
     """Write the row of ``identity.run``; a repeated run replaces its own."""
     failures = outcome.failures
+    row = {
+        "run": run,
+        "object": outcome.object,
+        "started_at": started_at,
+        "finished_at": utc_now(),
+        "as_of": as_of,
+        "ruleset_version": outcome.versions.ruleset,
+        "model_version": outcome.versions.model,
+        "program_version": outcome.versions.program,
+        "way": outcome.way.name,
+        "way_reason": outcome.way.reason,
+        "changed_records": outcome.way.changed,
+        "resolved_records": outcome.resolved,
+        "status": outcome.status,
+        "records": outcome.records,
+        "people": outcome.people,
+        "largest_person": outcome.largest,
+        "unmatched_records": outcome.unmatched,
+        "evidence_rows": outcome.evidence_rows,
+        "created": outcome.changes.created,
+        "changed": outcome.changes.changed,
+        "retired": outcome.changes.retired,
+        "gate": ", ".join(verdict.gate for verdict in failures) or None,
+        "note": "; ".join(str(verdict) for verdict in failures) or None,
+    }
     connection.execute(
-        f"insert or replace into identity.run values ({', '.join('?' * 18)})",
-        [
-            run,
-            outcome.object,
-            started_at,
-            utc_now(),
-            as_of,
-            outcome.ruleset_version,
-            outcome.model_version,
-            outcome.status,
-            outcome.records,
-            outcome.people,
-            outcome.largest,
-            outcome.unmatched,
-            outcome.evidence_rows,
-            outcome.changes.created,
-            outcome.changes.changed,
-            outcome.changes.retired,
-            ", ".join(verdict.gate for verdict in failures) or None,
-            "; ".join(str(verdict) for verdict in failures) or None,
-        ],
+        f"insert or replace into identity.run ({', '.join(row)}) "
+        f"values ({', '.join('?' * len(row))})",
+        list(row.values()),
     )

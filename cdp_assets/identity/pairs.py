@@ -18,7 +18,8 @@ _SIMILAR = {"fuzzy_low": 0.85, "fuzzy_medium": 0.92, "fuzzy_high": 0.97}
 class PairQuery:
     """The parts of a self-join that finds pairs."""
 
-    keyed: str
+    columns: list[str]
+    present: list[str]
     keys: list[str]
     filters: list[str]
     repeats: bool
@@ -29,34 +30,51 @@ class PairQuery:
     at_most_of_keys: int | None = None
     """The same for what is joined on: it makes the pairs that fuzzy criteria filter."""
 
+    def keyed(self, records: str = "staged_matchable") -> str:
+        """SELECT of what is compared of each record, one row per value of a list."""
+        rows = (
+            f"select {', '.join(self.columns)} from {records} "
+            f"where {' and '.join(self.present) or 'true'}"
+        )
+        # Of two lists the shorter is filled up with nulls, which are equal to nothing.
+        filled = " and ".join(f"{key} is not null" for key in self.keys)
+        return f"select * from ({rows}) where {filled}" if self.repeats else rows
+
+    def alike(self) -> str:
+        """The condition under which the rows ``l`` and ``r`` satisfy all criteria."""
+        equal = [f"l.{key} = r.{key}" for key in self.keys]
+        return " and ".join(equal + self.filters)
+
     def pairs(self) -> str:
         """SELECT of the pairs ``node_l``, ``node_r``, each once, the smaller first."""
-        on = " and ".join(f"l.{key} = r.{key}" for key in self.keys)
-        where = "".join(f" and {condition}" for condition in self.filters)
         return f"""
             select {"distinct" if self.repeats else ""}
                 l.node_id as node_l, r.node_id as node_r
             from ({self._rows()}) as l
             inner join ({self._rows()}) as r
-                on {on} and l.node_id < r.node_id{where}
+                on {self.alike()} and l.node_id < r.node_id
         """
 
     def _rows(self) -> str:
         return _capped(
-            _capped(self.keyed, self.values, self.at_most),
+            _capped(self.keyed(), self.values, self.at_most),
             self.keys,
             self.at_most_of_keys,
         )
 
-    def left_out(self) -> str:
-        """SELECT of the values that are too common: ``value``, ``records``."""
-        within = _capped(self.keyed, self.values, self.at_most)
+    def left_out(self, keyed: str | None = None) -> str:
+        """SELECT of the values that are too common: ``value``, ``records``.
+
+        Args:
+            keyed: Rows to take in place of all of ``staged_matchable``.
+        """
+        keyed = keyed or self.keyed()
+        within = _capped(keyed, self.values, self.at_most)
         return " union all ".join(
-            f"select concat_ws(' ', {', '.join(f'{n}::varchar' for n in names)}) "
-            "as value, count(*) as records "
+            f"select {in_words(names)} as value, count(*) as records "
             f"from ({rows}) group by {', '.join(names)} having count(*) > {most}"
             for rows, names, most in (
-                (self.keyed, self.values, self.at_most),
+                (keyed, self.values, self.at_most),
                 (within, self.keys, self.at_most_of_keys),
             )
             if most is not None
@@ -102,12 +120,15 @@ def query_for(
         else:
             columns.append(f"{value} as {name}")
             filters.append(_equal_or_blank(name, many=field.many))
-    keyed = (
-        f"select {', '.join(columns)} from staged_matchable "
-        f"where {' and '.join(present) or 'true'}"
-    )
     values = [f"k{number}" for number in range(len(criteria))]
-    return PairQuery(keyed, keys, filters, repeats, values, at_most, at_most_of_keys)
+    return PairQuery(
+        columns, present, keys, filters, repeats, values, at_most, at_most_of_keys
+    )
+
+
+def in_words(names: list[str]) -> str:
+    """SQL for the values of a row as one text, in which folded values stay apart."""
+    return f"concat_ws(' + ', {', '.join(f'{name}::varchar' for name in names)})"
 
 
 def _capped(rows: str, names: list[str], most: int | None) -> str:

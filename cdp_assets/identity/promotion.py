@@ -10,8 +10,41 @@ from dataclasses import dataclass
 import duckdb
 
 from cdp_assets.declarations import quoted
+from cdp_assets.identity.compared import apply_matchable, stage_matchable_delta
 from cdp_assets.identity.model import MatchModel
 from cdp_assets.identity.stability import redirect_kind
+
+# Per table the columns that tell its rows apart.
+_KEYS = {
+    "node": ["record"],
+    "evidence": ["node_l", "node_r", "kind", "rule"],
+    "shared_identifier": ["cap", "field", "value"],
+    "component": ["node_id"],
+    "conflict": ["unified_id"],
+}
+
+# Per table where the rows to publish are staged.
+_STAGED = {
+    "evidence": "staged_evidence",
+    "shared_identifier": "staged_shared",
+    "component": "(select *, $object as object from staged_group)",
+    "conflict": "staged_conflict",
+}
+
+# The published rows that staged ones take the place of.
+_EVERYTHING = dict.fromkeys(_KEYS, "true")
+_INCREMENT = {
+    "node": "record in (select record from changed_record)",
+    "evidence": """(
+        node_l in (from dirty) or node_r in (from dirty)
+        or (node_l in (from affected) and node_r in (from affected))
+    )""",
+    "shared_identifier": """
+        (cap, field, value) in (select (cap, field, value) from touched_value)
+    """,
+    "component": "(node_id in (from affected) or node_id in (from dirty))",
+    "conflict": "unified_id in (select unified_id from published)",
+}
 
 
 @dataclass(frozen=True)
@@ -23,14 +56,14 @@ class Changes:
     retired: int
 
 
-def stage_changes(connection: duckdb.DuckDBPyConnection) -> Changes:
+def stage_changes(connection: duckdb.DuckDBPyConnection, object_name: str) -> Changes:
     """Build ``staged_change``: who is new, different or gone.
 
     A person differs when a record joined or left, or when anything that one of the
     person's records says was edited, compared or not.
     """
     connection.execute(
-        """
+        f"""
         create or replace temp table staged_change as
         with moved as (
             select old.unified_id as old_id, new.unified_id as new_id
@@ -39,10 +72,11 @@ def stage_changes(connection: duckdb.DuckDBPyConnection) -> Changes:
             where old.unified_id is distinct from new.unified_id
         ),
         edited as (
-            select link.unified_id
-            from staged_link as link
-            inner join staged_node as new using (record)
+            select coalesce(link.unified_id, kept.unified_{object_name}_id)
+            from staged_node as new
             inner join identity.node as old using (record)
+            left join staged_link as link using (record)
+            left join identity.unified_link_{object_name} as kept using (record)
             where new.content_hash <> old.content_hash
         ),
         touched as (
@@ -50,7 +84,7 @@ def stage_changes(connection: duckdb.DuckDBPyConnection) -> Changes:
             union
             select new_id from moved
             union
-            select unified_id from edited
+            select * from edited
         )
         select
             unified_id,
@@ -72,8 +106,26 @@ def stage_changes(connection: duckdb.DuckDBPyConnection) -> Changes:
     return Changes(*(counts.get(kind, 0) for kind in ("created", "changed", "retired")))
 
 
+def stage_link_after(
+    connection: duckdb.DuckDBPyConnection, object_name: str, *, full: bool
+) -> None:
+    """Define ``link_after``: who is whom once what is staged is published."""
+    elsewhere = f"""
+        union all
+        select unified_{object_name}_id, record
+        from identity.unified_link_{object_name}
+        where record not in (select record from published)
+    """
+    connection.execute(
+        f"""
+        create or replace temp view link_after as
+        select unified_id, record from staged_link {"" if full else elsewhere}
+        """
+    )
+
+
 def stage_promotion(
-    connection: duckdb.DuckDBPyConnection, object_name: str, *, people: bool = True
+    connection: duckdb.DuckDBPyConnection, object_name: str, *, full: bool
 ) -> None:
     """Work out the rows that publishing would remove and add.
 
@@ -83,13 +135,13 @@ def stage_promotion(
     Args:
         connection: The warehouse.
         object_name: Whose result is staged.
-        people: False where only the nodes can differ.
+        full: Of all records; else of what is named changed, dirty or affected alone.
     """
-    _stage_delta(connection, "node", "staged_node", object_name)
-    if people:
-        _stage_delta(connection, "evidence", "staged_evidence", object_name)
-        _stage_delta(connection, "shared_identifier", "staged_shared", object_name)
-        _stage_redirects(connection)
+    scope = _EVERYTHING if full else _INCREMENT
+    _stage_nodes(connection, object_name, scope["node"])
+    for table in ("evidence", "shared_identifier", "component", "conflict"):
+        _stage_delta(connection, table, object_name, scope[table])
+    _stage_redirects(connection)
     connection.execute(
         """
         create or replace temp table link_gone as
@@ -98,27 +150,23 @@ def stage_promotion(
         from staged_link except from published;
         """
     )
+    stage_matchable_delta(connection, object_name, full=full)
 
 
 def promote(
-    connection: duckdb.DuckDBPyConnection,
-    object_name: str,
-    *,
-    run: int,
-    people: bool = True,
+    connection: duckdb.DuckDBPyConnection, object_name: str, *, run: int
 ) -> None:
     """Publish what is staged; the caller holds the transaction.
 
     Consumers of the change list read people only: companies are few enough to rebuild.
     """
-    _apply_delta(connection, "node", ["record"])
-    if people:
-        _apply_delta(connection, "evidence", ["node_l", "node_r", "kind", "rule"])
-        _apply_delta(connection, "shared_identifier", ["field", "value"])
-        _apply_links(connection, object_name)
-        _append_history(connection, object_name, run)
-        _apply_registry(connection, object_name, run)
-        _apply_redirects(connection, run)
+    for table, key in _KEYS.items():
+        _apply_delta(connection, table, key)
+    apply_matchable(connection, object_name)
+    _apply_links(connection, object_name)
+    _append_history(connection, object_name, run)
+    _apply_registry(connection, object_name, run)
+    _apply_redirects(connection, run)
     if object_name == "individual":
         connection.execute(
             """
@@ -145,11 +193,52 @@ def promote_model(
     )
 
 
+def _stage_nodes(
+    connection: duckdb.DuckDBPyConnection, object_name: str, scope: str
+) -> None:
+    """The nodes that differ, by their hashes: rows of a million are dear to compare."""
+    hashes = "record, node_id, feature_hash, content_hash"
+    columns = _columns(connection, "node")
+    connection.execute(
+        f"""
+        create or replace temp table node_gone as
+        select record, object from (
+            from identity.node where object = $object and {scope}
+        )
+        anti join staged_node using ({hashes})
+        """,
+        {"object": object_name},
+    )
+    connection.execute(
+        f"""
+        create or replace temp table node_new as
+        select {columns} from staged_node
+        anti join (
+            select {hashes} from identity.node where object = $object
+        ) using ({hashes})
+        """,
+        {"object": object_name},
+    )
+
+
 def _stage_delta(
-    connection: duckdb.DuckDBPyConnection, name: str, staged: str, object_name: str
+    connection: duckdb.DuckDBPyConnection, name: str, object_name: str, scope: str
 ) -> None:
     """What differs between one object's rows of a table and the staged ones."""
-    columns = ", ".join(
+    columns = _columns(connection, name)
+    now = f"select {columns} from identity.{name} where object = $object and {scope}"
+    then = f"select {columns} from {_STAGED[name]}"
+    for delta, sql in (
+        (f"{name}_gone", f"{now} except {then}"),
+        (f"{name}_new", f"{then} except {now}"),
+    ):
+        connection.execute(
+            f"create or replace temp table {delta} as {sql}", {"object": object_name}
+        )
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> str:
+    return ", ".join(
         quoted(column)
         for (column,) in connection.execute(
             """
@@ -159,15 +248,6 @@ def _stage_delta(
             [name],
         ).fetchall()
     )
-    now = f"select {columns} from identity.{name} where object = $object"
-    then = f"select {columns} from {staged} where object = $object"
-    for delta, sql in (
-        (f"{name}_gone", f"{now} except {then}"),
-        (f"{name}_new", f"{then} except {now}"),
-    ):
-        connection.execute(
-            f"create or replace temp table {delta} as {sql}", {"object": object_name}
-        )
 
 
 def _apply_delta(

@@ -25,7 +25,8 @@ def stage_people(
 ) -> int:
     """Build ``staged_component``: the group each linked record ends up in.
 
-    Records without a link are absent. Pairs whose link was cut get a veto
+    Records without a link are absent, as from ``staged_group``, the groups before any
+    was taken apart. Pairs whose link was cut get a veto
     ``refined_apart``, so that the evidence still adds up to the people.
 
     Returns:
@@ -34,6 +35,9 @@ def stage_people(
     stage_links(connection, rules)
     stage_components(connection, "link_edge", "staged_component")
     _stage_members(connection)
+    connection.execute(
+        "create or replace temp table staged_group as from staged_component"
+    )
     if scorer is None:
         _stage_decided_facts(connection)
     else:

@@ -1,9 +1,11 @@
 """Identity resolution: from canonical records to people and companies with stable ids.
 
-    nodes -> evidence -> components, refined -> ids -> gates -> promotion
+    changes -> nodes -> evidence -> components, refined -> ids -> gates -> promotion
 
-Everything up to the gates is staged in temporary tables. What passes is published in
-one transaction per object; what fails is held, and the last good people stay.
+Of the records that changed, or of all; ``way.py`` says which and why, and the people
+are the same. Everything up to the gates is staged in temporary tables. What passes is
+published in one transaction per object; what fails is held, the last good people stay,
+and the next run sees the same changes again.
 """
 
 import contextlib
@@ -14,10 +16,26 @@ from collections.abc import Callable, Iterator
 import duckdb
 
 from cdp_assets.identity.decided import note_applied, stage_decided
-from cdp_assets.identity.evidence import stage_evidence, stage_left_out
-from cdp_assets.identity.gates import Verdict, pair_gates, result_gates
+from cdp_assets.identity.evidence import stage_evidence, stage_left_out, stage_pairs
+from cdp_assets.identity.gates import (
+    Verdict,
+    budget_gates,
+    pair_gates,
+    result_gates,
+)
+from cdp_assets.identity.increment import (
+    stage_dirty,
+    stage_neighbourhood,
+    stage_new_evidence,
+    stage_scope,
+)
 from cdp_assets.identity.model import MatchModel, read_model
-from cdp_assets.identity.nodes import count_nodes, stage_nodes
+from cdp_assets.identity.nodes import (
+    count_nodes,
+    prepare_nodes,
+    stage_changed_records,
+    stage_nodes,
+)
 from cdp_assets.identity.outcome import (
     ObjectOutcome,
     ResolutionResult,
@@ -28,16 +46,24 @@ from cdp_assets.identity.promotion import (
     promote,
     promote_model,
     stage_changes,
+    stage_link_after,
     stage_promotion,
 )
 from cdp_assets.identity.reconciliation import compile_reconciliation
+from cdp_assets.identity.recount import stage_changed_nodes, stage_recompared
 from cdp_assets.identity.refinement import stage_people
 from cdp_assets.identity.rules import ObjectRules, Ruleset, read_ruleset
-from cdp_assets.identity.scoring import open_scorer
-from cdp_assets.identity.shared import stage_matchable
-from cdp_assets.identity.stability import stage_ids, stage_published
+from cdp_assets.identity.scoring import Scorer, open_scorer
+from cdp_assets.identity.shared import stage_all_matchable
+from cdp_assets.identity.stability import stage_everybody, stage_ids
 from cdp_assets.identity.tiers import stage_tiers
-from cdp_assets.identity.unchanged import keep_published, nothing_to_resolve
+from cdp_assets.identity.way import (
+    Versions,
+    Way,
+    judge_share,
+    must_be_full,
+    program_version,
+)
 from cdp_assets.warehouse import transaction, utc_now
 
 Say = Callable[[str], None]
@@ -51,8 +77,9 @@ def resolve(
     say: Say = print,
     ruleset: Ruleset | None = None,
     model: MatchModel | None = None,
+    full: bool | None = None,
 ) -> ResolutionResult:
-    """Resolve all records and publish the people, or hold the run.
+    """Resolve what changed, or all records, and publish the people or hold the run.
 
     Args:
         connection: The warehouse, open for writing outside a transaction, with the
@@ -62,6 +89,8 @@ def resolve(
         say: Told one line per step.
         ruleset: Another ruleset than the one shipped.
         model: Another model for people than the one that the ruleset names.
+        full: True resolves everybody, False what changed wherever that is possible;
+            by default it depends on how much changed.
 
     Returns:
         The figures and the gates' verdicts; ``raise_if_held`` turns a held run into an
@@ -69,8 +98,9 @@ def resolve(
     """
     ruleset = ruleset or read_ruleset()
     clock = _Clock(say)
-    with clock.step("nodes"):
-        stage_nodes(connection, ruleset)
+    with clock.step("changes"):
+        prepare_nodes(connection)
+    program = program_version(connection)
     use = ruleset.individual.model
     if model is None and use:
         model = read_model(use.file)
@@ -79,7 +109,7 @@ def resolve(
         resolution = _Resolution(
             connection, ruleset, name, model if name == "individual" else None, clock
         )
-        outcomes[name] = resolution.run(run, as_of)
+        outcomes[name] = resolution.run(run, as_of, program, full=full)
     return ResolutionResult(run=run, outcomes=outcomes, seconds=dict(clock.seconds))
 
 
@@ -116,89 +146,119 @@ class _Resolution:
         self._model = (
             model.for_records(count_nodes(connection, name)) if model else None
         )
-        self._versions = (
-            ruleset.version(),
-            self._model.version if self._model else None,
-        )
         self._clock = clock
 
-    def run(self, run: int, as_of: dt.datetime) -> ObjectOutcome:
+    def run(
+        self, run: int, as_of: dt.datetime, program: str, *, full: bool | None
+    ) -> ObjectOutcome:
         """Stage, judge and publish."""
         started_at = utc_now()
-        stage_published(self._connection, self._name)
-        stage_decided(self._connection, self._name)
-        unchanged = nothing_to_resolve(self._connection, self._name, self._versions)
-        if unchanged:
-            self._clock.say(f"{self._name}: nothing that is compared has changed")
-            keep_published(self._connection, self._name)
-            refined, verdicts = 0, list[Verdict]()
-        else:
-            refined, verdicts = self._stage_people(run)
-        outcome = self._judge(refined, verdicts, judged=not unchanged)
+        model = self._model.version if self._model else None
+        versions = Versions(self._ruleset.version(), model, program)
+        way = self._find_way(versions, full)
+        self._clock.say(f"{self._name}: {way.name}, {way.reason}")
+        outcome = self._stage(run, versions, way)
         if outcome.failures:
             self._clock.say(f"{self._name}: held; {outcome.failures[0]}")
             record_run(
                 self._connection, outcome, run=run, started_at=started_at, as_of=as_of
             )
             return outcome
-        with self._step("promotion"):
-            stage_promotion(self._connection, self._name, people=not unchanged)
-            with transaction(self._connection):
-                promote(self._connection, self._name, run=run, people=not unchanged)
-                note_applied(self._connection, self._name, run)
-                if self._model:
-                    promote_model(self._connection, self._model, as_of)
-                compile_reconciliation(self._connection, self._ruleset)
-                record_run(
-                    self._connection,
-                    outcome,
-                    run=run,
-                    started_at=started_at,
-                    as_of=as_of,
-                )
+        with self._step("promotion"), transaction(self._connection):
+            promote(self._connection, self._name, run=run)
+            note_applied(self._connection, self._name, run)
+            if self._model:
+                promote_model(self._connection, self._model, as_of)
+            compile_reconciliation(self._connection, self._ruleset)
+            record_run(
+                self._connection, outcome, run=run, started_at=started_at, as_of=as_of
+            )
         return outcome
 
-    def _judge(
-        self, refined: int, verdicts: list[Verdict], *, judged: bool
-    ) -> ObjectOutcome:
-        if not all(verdict.passed for verdict in verdicts):
-            return ObjectOutcome.unmeasured(self._name, self._versions, verdicts)
+    def _find_way(self, versions: Versions, asked: bool | None) -> Way:
+        """Choose the way, and stage the nodes that it needs."""
+        connection, ruleset, name = self._connection, self._ruleset, self._name
+        with self._step("nodes"):
+            reason = must_be_full(connection, name, versions, asked=asked is True)
+            stage_changed_records(connection, name)
+            stage_nodes(connection, ruleset, name, changed_only=reason is None)
+            stage_changed_nodes(connection, name)
+            large, share, changed = judge_share(connection, name)
+            if reason is None and asked is None and large:
+                reason = share
+                stage_nodes(connection, ruleset, name, changed_only=False)
+        return Way(reason is not None, reason or share, changed)
+
+    def _stage(self, run: int, versions: Versions, way: Way) -> ObjectOutcome:
+        """Stage the people and what publishing them changes, and judge both."""
+        connection, name = self._connection, self._name
+        with contextlib.ExitStack() as stack:
+            stage = self._stage_everybody if way.full else self._stage_changed
+            scorer, verdicts = stage(stack)
+            if not all(verdict.passed for verdict in verdicts):
+                return ObjectOutcome.unmeasured(name, versions, way, verdicts)
+            with self._step("components"):
+                refined = stage_people(connection, self._rules, scorer)
+        with self._step("ids"):
+            stage_tiers(connection, self._rules)
+            stage_ids(connection, name, run=run)
         with self._step("gates"):
-            changes = stage_changes(self._connection)
-            if judged:
-                verdicts = verdicts + result_gates(
-                    self._connection, self._rules, changes
-                )
+            changes = stage_changes(connection, name)
+            stage_link_after(connection, name, full=way.full)
+            verdicts += result_gates(connection, name, self._rules, changes)
+            stage_promotion(connection, name, full=way.full)
             return measure(
-                self._connection,
-                self._name,
-                self._versions,
+                connection,
+                name,
+                versions,
+                way,
                 groups_refined=refined,
                 changes=changes,
                 verdicts=verdicts,
             )
 
-    def _stage_people(self, run: int) -> tuple[int, list[Verdict]]:
-        """Evidence, groups and ids of one object; nothing where pairs are too many."""
-        connection, rules, model = self._connection, self._rules, self._model
+    def _stage_everybody(
+        self, stack: contextlib.ExitStack
+    ) -> tuple[Scorer | None, list[Verdict]]:
+        """The evidence of all records; none where pairs are too many."""
+        connection, name, rules = self._connection, self._name, self._rules
         with self._step("pair budget"):
-            stage_matchable(connection, self._name, rules, model)
-            stage_left_out(connection, self._name, rules)
-            verdicts = pair_gates(connection, self._name, rules)
+            stage_all_matchable(connection, name, rules, self._model)
+            stage_decided(connection, name)
+            stage_left_out(connection, name, rules)
+            verdicts = pair_gates(connection, name, rules)
         if not all(verdict.passed for verdict in verdicts):
-            return 0, verdicts
-        with contextlib.ExitStack() as stack:
-            scorer = None
-            with self._step("evidence"):
-                if model:
-                    scorer = stack.enter_context(open_scorer(connection, model))
-                stage_evidence(connection, self._name, rules, scorer)
-            with self._step("components"):
-                refined = stage_people(connection, rules, scorer)
-        with self._step("ids"):
-            stage_tiers(connection, self._name, rules)
-            stage_ids(connection, self._name, run=run)
-        return refined, verdicts
+            return None, verdicts
+        with self._step("evidence"):
+            scorer = self._open_scorer(stack)
+            stage_pairs(connection, name, rules)
+            stage_evidence(connection, name, rules, scorer)
+            stage_everybody(connection, name)
+        return scorer, verdicts
+
+    def _stage_changed(
+        self, stack: contextlib.ExitStack
+    ) -> tuple[Scorer | None, list[Verdict]]:
+        """The evidence of what changed; none where pairs are too many."""
+        connection, name, rules = self._connection, self._name, self._rules
+        with self._step("pair budget"):
+            stage_recompared(connection, name, rules, self._model)
+            stage_decided(connection, name, "node_now")
+            made = stage_dirty(connection, name, rules)
+            verdicts = budget_gates(connection, rules, made)
+        if not all(verdict.passed for verdict in verdicts):
+            return None, verdicts
+        with self._step("evidence"):
+            stage_neighbourhood(connection, name)
+            scorer = self._open_scorer(stack)
+            stage_new_evidence(connection, name, rules, scorer)
+            stage_scope(connection, name)
+        return scorer, verdicts
+
+    def _open_scorer(self, stack: contextlib.ExitStack) -> Scorer | None:
+        if self._model is None:
+            return None
+        return stack.enter_context(open_scorer(self._connection, self._model))
 
     def _step(self, name: str) -> contextlib.AbstractContextManager[None]:
         return self._clock.step(f"{self._name}: {name}")

@@ -45,33 +45,67 @@ _YEAR = """
 """
 
 
+def create_staged_shared(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create ``staged_shared``, empty."""
+    connection.execute(
+        """
+        create or replace temp table staged_shared (
+            object varchar, cap varchar, field varchar, value varchar, records bigint,
+            last_names bigint
+        )
+        """
+    )
+
+
+def stage_shared(
+    connection: duckdb.DuckDBPyConnection, object_name: str, rules: ObjectRules
+) -> None:
+    """Build ``staged_shared`` from all records of one object, and name its values."""
+    create_staged_shared(connection)
+    for field, cap in rules.shared.items():
+        connection.execute(
+            f"""
+            insert into staged_shared
+            select $object, 'shared', $field, value, count(*), count(distinct name)
+            from ({carried(object_name, field, "compared_node")})
+            group by value
+            having {too_many("count(*)", "count(distinct name)", cap)}
+            """,
+            {"object": object_name, "field": field},
+        )
+        name_shared(connection, field, "select value, field, cap from staged_shared")
+
+
+def stage_all_matchable(
+    connection: duckdb.DuckDBPyConnection,
+    object_name: str,
+    rules: ObjectRules,
+    model: MatchModel | None,
+) -> None:
+    """Build ``staged_shared`` and ``staged_matchable`` of all nodes staged."""
+    connection.execute("create or replace temp view compared_node as from staged_node")
+    stage_shared(connection, object_name, rules)
+    stage_matchable(connection, object_name, rules, model)
+
+
 def stage_matchable(
     connection: duckdb.DuckDBPyConnection,
     object_name: str,
     rules: ObjectRules,
     model: MatchModel | None,
 ) -> None:
-    """Build ``staged_matchable`` and ``staged_shared`` for one object."""
-    stage_names(connection, object_name, model)
-    connection.execute(
-        """
-        create or replace temp table staged_shared (
-            object varchar, field varchar, value varchar, records bigint,
-            last_names bigint
-        )
-        """
-    )
-    for field, cap in rules.shared.items():
-        _find_shared(connection, object_name, field, cap)
-    replaced = [
-        _without_shared(connection, object_name, field) for field in rules.shared
-    ]
+    """Build ``staged_matchable`` from the records of ``compared_node``.
+
+    Which values are shared must have been named, field by field.
+    """
+    stage_names(connection, model)
+    replaced = [_without_shared(object_name, field) for field in rules.shared]
     names = ", ".join(f"name.{column} as {column}" for column in _NAMES)
     connection.execute(
         f"""
         create or replace temp table staged_matchable as
         select
-            node.* exclude (full_name, {", ".join(_NAMES)})
+            node.* exclude (full_name, feature_hash, content_hash, {", ".join(_NAMES)})
                 {f"replace ({', '.join(replaced)})" if replaced else ""},
             {names},
             coalesce(name.full_name, node.full_name) as full_name,
@@ -81,64 +115,49 @@ def stage_matchable(
             name.last_name_words,
             {_MAILBOXES} as mailboxes,
             coalesce(year(node.birth_date) % 100, {_YEAR}) as birth_year
-        from staged_node as node
+        from compared_node as node
         left join staged_name as name on node.node_id = name.node_id
-        where node.object = $object
-        """,
-        {"object": object_name},
+        """
     )
 
 
-def _find_shared(
-    connection: duckdb.DuckDBPyConnection,
-    object_name: str,
-    field: str,
-    cap: SharedCap,
-) -> None:
+def carried(object_name: str, field: str, nodes: str) -> str:
+    """SELECT of each node's values of a field: ``node_id``, ``value``, ``name``."""
     found = OBJECTS[object_name][field]
     value = f"unnest({found.column})" if found.many else found.column
-    connection.execute(
-        f"""
-        insert into staged_shared
-        select $object, $field, value, count(*), count(distinct name)
-        from (
-            select {value} as value, {_NAME[object_name]} as name
-            from staged_node where object = $object
-        )
-        where value is not null
-        group by value
-        having (count(*) > $records and count(distinct name) > $names)
-            or count(*) > $in_any_case
-        """,
-        {
-            "object": object_name,
-            "field": field,
-            "records": cap.records,
-            "names": cap.names,
-            "in_any_case": cap.records_in_any_case,
-        },
+    return (
+        f"select node_id, value, name from (select node_id, {value} as value, "
+        f"{_NAME[object_name]} as name from {nodes}) where value is not null"
     )
 
 
-def _without_shared(
-    connection: duckdb.DuckDBPyConnection, object_name: str, field: str
-) -> str:
-    """The column of a field, emptied of shared values.
+def too_many(records: str, names: str, cap: SharedCap) -> str:
+    """The condition under which a value belongs to too many."""
+    return (
+        f"(({records} > {cap.records} and {names} > {cap.names}) "
+        f"or {records} > {cap.records_in_any_case})"
+    )
 
-    They stand in a session variable, a constant to the plan: DuckDB has no subqueries
-    within lambdas.
+
+def name_shared(connection: duckdb.DuckDBPyConnection, field: str, source: str) -> None:
+    """Put a field's shared values into a session variable, a constant to the plan.
+
+    DuckDB has no subqueries within lambdas.
     """
-    found = OBJECTS[object_name][field]
-    variable = f"shared_{field}"
     connection.execute(
         f"""
-        set variable {variable} = (
-            select coalesce(list(value order by value), [])
-            from staged_shared where field = '{field}'
+        set variable shared_{field} = (
+            select coalesce(list(distinct value order by value), []) from ({source})
+            where cap = 'shared' and field = '{field}'
         )
         """
     )
-    shared = f"list_contains(getvariable('{variable}'), item)"
+
+
+def _without_shared(object_name: str, field: str) -> str:
+    """The column of a field, emptied of shared values."""
+    found = OBJECTS[object_name][field]
+    shared = f"list_contains(getvariable('shared_{field}'), item)"
     if found.many:
         kept = f"list_filter({found.column}, lambda item: not {shared})"
     else:

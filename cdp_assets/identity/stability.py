@@ -14,10 +14,12 @@ import duckdb
 _PREFIX = {"individual": "u_", "account": "a_"}
 
 
-def stage_published(connection: duckdb.DuckDBPyConnection, object_name: str) -> None:
-    """Build ``published``: the links of one object as they stand."""
+def stage_everybody(connection: duckdb.DuckDBPyConnection, object_name: str) -> None:
+    """Build ``scope_record``, all nodes by record, and ``published``, all links."""
     connection.execute(
         f"""
+        create or replace temp table scope_record as
+        select node_id, record from staged_node;
         create or replace temp table published as
         select
             unified_{object_name}_id as unified_id, record, tier, linked_at_run
@@ -31,18 +33,16 @@ def stage_ids(
 ) -> None:
     """Build ``staged_link``, ``staged_mint`` and ``staged_retired`` of one object.
 
-    Reads ``staged_component`` (linked records; others are alone), ``staged_tier`` and
-    ``published``.
+    Reads ``scope_record``, ``staged_component`` (linked records; others are alone),
+    ``staged_tier`` and ``published``; ids go to the people of that scope alone.
     """
     connection.execute(
         """
         create or replace temp table staged_part as
         select record, coalesce(component, node_id) as part
-        from staged_node
+        from scope_record
         left join staged_component using (node_id)
-        where object = ?
-        """,
-        [object_name],
+        """
     )
     _claim(connection, object_name)
     _mint(connection, object_name)

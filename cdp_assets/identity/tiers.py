@@ -10,10 +10,8 @@ import duckdb
 from cdp_assets.identity.rules import ObjectRules
 
 
-def stage_tiers(
-    connection: duckdb.DuckDBPyConnection, object_name: str, rules: ObjectRules
-) -> None:
-    """Build ``staged_tier``, one row per record of one object."""
+def stage_tiers(connection: duckdb.DuckDBPyConnection, rules: ObjectRules) -> None:
+    """Build ``staged_tier``, one row per record of ``scope_record``."""
     ruled = [f"rule:{name}" for name in rules.match_rules]
     order = ["decision", *ruled, "model", "single"]
     connection.execute(
@@ -30,14 +28,13 @@ def stage_tiers(
         select
             node.record,
             $order[min(list_position($order, coalesce(reason.tier, 'single')))] as tier
-        from staged_node as node
+        from scope_record as node
         left join (
             select node_l as node_id, tier from reason
             union all
             select node_r, tier from reason
         ) as reason using (node_id)
-        where node.object = $object
         group by node.record
         """,
-        {"order": order, "object": object_name},
+        {"order": order},
     )

@@ -27,9 +27,9 @@ from cdp_assets.identity.model import (
     MatchModel,
     untrained_settings,
 )
-from cdp_assets.identity.nodes import stage_nodes
+from cdp_assets.identity.nodes import prepare_nodes, stage_nodes
 from cdp_assets.identity.rules import RULESET, read_ruleset
-from cdp_assets.identity.shared import stage_matchable
+from cdp_assets.identity.shared import stage_all_matchable
 from cdp_assets.paths import Paths
 from cdp_assets.warehouse import Warehouse
 
@@ -52,14 +52,15 @@ def train(warehouse: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         What ``match_model.json`` keeps.
     """
     ruleset = read_ruleset()
-    stage_nodes(warehouse, ruleset)
-    stage_matchable(warehouse, "individual", ruleset.individual, None)
+    prepare_nodes(warehouse)
+    stage_nodes(warehouse, ruleset, "individual", changed_only=False)
+    stage_all_matchable(warehouse, "individual", ruleset.individual, None)
     frequencies = {
         column: _frequencies(warehouse, column) for column in WEIGHED_BY_FREQUENCY
     }
     # Again, with names put right by these frequencies.
     names = MatchModel("", {}, 0.0, frequencies)
-    stage_matchable(warehouse, "individual", ruleset.individual, names)
+    stage_all_matchable(warehouse, "individual", ruleset.individual, names)
     records = warehouse.sql(
         f"select {', '.join(COLUMNS)} from staged_matchable order by record"
     ).to_arrow_table()

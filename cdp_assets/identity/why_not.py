@@ -10,7 +10,7 @@ from cdp_assets.identity.explain import evidence_between, whose
 from cdp_assets.identity.fields import OBJECTS
 from cdp_assets.identity.lineage import Landed, landed
 from cdp_assets.identity.model import MatchModel
-from cdp_assets.identity.pairs import PairQuery, query_for
+from cdp_assets.identity.pairs import PairQuery, in_words, query_for
 from cdp_assets.identity.rules import ObjectRules, Ruleset, read_ruleset
 from cdp_assets.identity.scoring import open_scorer
 from cdp_assets.identity.sections import Criterion
@@ -178,8 +178,8 @@ def _holds(connection: duckdb.DuckDBPyConnection, query: PairQuery) -> bool:
     rows = connection.execute(
         f"""
         select 1 from asked_pair
-        inner join ({query.keyed}) as l on l.node_id = asked_pair.node_l
-        inner join ({query.keyed}) as r on r.node_id = asked_pair.node_r
+        inner join ({query.keyed()}) as l on l.node_id = asked_pair.node_l
+        inner join ({query.keyed()}) as r on r.node_id = asked_pair.node_r
         where {" and ".join(conditions)} limit 1
         """
     ).fetchall()
@@ -191,7 +191,7 @@ def _said(connection: duckdb.DuckDBPyConnection, query: PairQuery, side: str) ->
     rows = connection.execute(
         f"""
         select string_agg(distinct k0::varchar, ', ' order by k0::varchar)
-        from ({query.keyed}) where node_id = (select {side} from asked_pair)
+        from ({query.keyed()}) where node_id = (select {side} from asked_pair)
         """
     ).fetchall()
     return rows[0][0] or ""
@@ -201,10 +201,10 @@ def _common(query: PairQuery, names: list[str]) -> str:
     """SELECT of the values of these columns that both records have."""
     columns = ", ".join(names)
     return f"""
-        select {columns} from ({query.keyed})
+        select {columns} from ({query.keyed()})
         where node_id = (select node_l from asked_pair)
         intersect
-        select {columns} from ({query.keyed})
+        select {columns} from ({query.keyed()})
         where node_id = (select node_r from asked_pair)
     """
 
@@ -213,12 +213,11 @@ def _too_common(
     connection: duckdb.DuckDBPyConnection, object_name: str, name: str, query: PairQuery
 ) -> str:
     for names in (query.values, query.keys):
-        value = f"concat_ws(' ', {', '.join(f'{each}::varchar' for each in names)})"
         rows = connection.execute(
             f"""
             select value, records from identity.shared_identifier
-            where object = ? and field = ? and value in (
-                select {value} from ({_common(query, names)})
+            where object = ? and cap = 'at_most' and field = ? and value in (
+                select {in_words(names)} from ({_common(query, names)})
             )
             """,
             [object_name, name],
@@ -257,7 +256,7 @@ def _carriers(connection: duckdb.DuckDBPyConnection, query: PairQuery) -> int:
         f"""
         select min(records) from (
             select {keys}, count(*) as records
-            from ({query.keyed})
+            from ({query.keyed()})
             semi join ({_common(query, query.keys)}) using ({keys})
             group by {keys}
         )

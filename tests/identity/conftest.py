@@ -134,12 +134,15 @@ class Scene:
             ("contact_point_email", "party_id"),
             ("contact_point_phone", "party_id"),
             ("contact_point_address", "party_id"),
+            ("party_identification", "party_id"),
         ):
             self.connection.execute(
                 f"delete from dmo.{table} where {column} = ?", [record]
             )
 
-    def resolve(self, ruleset: Ruleset | None = None) -> ResolutionResult:
+    def resolve(
+        self, ruleset: Ruleset | None = None, *, full: bool | None = None
+    ) -> ResolutionResult:
         """Run a resolution, silently."""
         self.runs += 1
         return resolve(
@@ -148,6 +151,7 @@ class Scene:
             as_of=AS_OF,
             say=lambda _: None,
             ruleset=ruleset,
+            full=full,
         )
 
     def people(self) -> set[frozenset[str]]:

@@ -134,7 +134,7 @@ def test_a_name_that_many_of_a_city_carry_links_nobody_by_itself(scene: Any) -> 
     result = scene.resolve()
     assert result.status == "promoted"
     assert result.individual.largest == 2
-    assert ("josef huber wien", 150) in scene.rows(
+    assert ("josef + huber + wien", 150) in scene.rows(
         "select value, records from identity.shared_identifier"
     )
 

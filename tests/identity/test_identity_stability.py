@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cdp_assets.identity.promotion import promote, stage_changes, stage_promotion
 from cdp_assets.identity.rules import RULESET, Ruleset
-from cdp_assets.identity.stability import stage_ids, stage_published
+from cdp_assets.identity.stability import stage_everybody, stage_ids
 from cdp_assets.warehouse import transaction
 
 
@@ -257,11 +257,11 @@ def test_any_history_leaves_one_living_person_behind_every_id(
     seen: set[str] = set()
     for run, groups in enumerate(history, start=1):
         stage_partition(scene, groups)
-        stage_published(connection, "individual")
+        stage_everybody(connection, "individual")
         before = dict(scene.rows("select record, unified_id from published"))
         stage_ids(connection, "individual", run=run)
-        stage_changes(connection)
-        stage_promotion(connection, "individual")
+        stage_changes(connection, "individual")
+        stage_promotion(connection, "individual", full=True)
         with transaction(connection):
             promote(connection, "individual", run=run)
         after = dict(

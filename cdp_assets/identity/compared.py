@@ -45,7 +45,7 @@ def apply_matchable(connection: duckdb.DuckDBPyConnection, object_name: str) -> 
 
 
 def is_made(connection: duckdb.DuckDBPyConnection, object_name: str) -> bool:
-    """Whether the table is there: no run of this version has made it before the first."""
+    """Whether a run of this version has made the table yet."""
     return bool(_shape(connection, "identity", f"matchable_{object_name}"))
 
 

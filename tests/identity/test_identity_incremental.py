@@ -79,6 +79,9 @@ PERSON = st.fixed_dictionaries(
 BATCH = st.dictionaries(
     st.integers(0, RECORDS - 1), st.one_of(st.none(), PERSON), min_size=1, max_size=5
 )
+# A record and its successor are decided the same from an even number, different from an
+# odd one, so that no decisions contradict; or the decision is undone.
+DECISIONS = st.dictionaries(st.integers(0, RECORDS - 2), st.booleans(), max_size=2)
 World = dict[int, dict[str, Any] | None]
 
 
@@ -87,6 +90,25 @@ def apply(scene: Any, batch: World) -> None:
         scene.forget(f"crm_contact:{number}")
         if person is not None:
             scene.person(f"crm_contact:{number}", **person)
+
+
+def decide(scene: Any, decisions: dict[int, bool]) -> None:
+    for number, holds in decisions.items():
+        scene.connection.execute(
+            "delete from identity.decision where decision = ?", [number]
+        )
+        if holds:
+            scene.connection.execute(
+                "insert into identity.decision by name "
+                "select $number as decision, $kind as kind, $l as record_l, "
+                "$r as record_r, 'ada' as decided_by, now() as decided_at",
+                {
+                    "number": number,
+                    "kind": "different" if number % 2 else "same",
+                    "l": f"crm_contact:{number}",
+                    "r": f"crm_contact:{number + 1}",
+                },
+            )
 
 
 def published(scene: Any) -> dict[str, list[tuple[Any, ...]]]:
@@ -110,9 +132,12 @@ def by_name(scene: Any) -> tuple[Any, ...]:
     )
 
 
-def resolved_at_once(make_scene: Any, world: World, ruleset: Ruleset) -> Any:
+def resolved_at_once(
+    make_scene: Any, world: World, decisions: dict[int, bool], ruleset: Ruleset
+) -> Any:
     with make_scene() as scene:
         apply(scene, world)
+        decide(scene, decisions)
         assert scene.resolve(ruleset).status == "promoted"
         return by_name(scene)
 
@@ -140,29 +165,32 @@ def make_scene(tmp_path: Path, scene_of: Any) -> Any:
 )
 @given(
     start=st.lists(PERSON, min_size=8, max_size=RECORDS),
-    batches=st.lists(BATCH, min_size=1, max_size=3),
+    batches=st.lists(st.tuples(BATCH, DECISIONS), min_size=1, max_size=3),
 )
 def test_what_changed_resolved_alone_is_what_a_full_run_finds(
     make_scene: Any,
     largest_group: int,
     start: list[dict[str, Any]],
-    batches: list[World],
+    batches: list[tuple[World, dict[int, bool]]],
 ) -> None:
-    """Additions, edits, deletions, values that cross a limit, groups too large."""
+    """Edits, deletions, decisions, values that cross a limit, groups too large."""
     ruleset = cramped(largest_group)
     world: World = dict(enumerate(start))
     with make_scene() as scene:
         apply(scene, world)
         scene.resolve(ruleset)
-        for batch in batches:
+        decided: dict[int, bool] = {}
+        for batch, decisions in batches:
             apply(scene, batch)
+            decide(scene, decisions)
             world |= batch
+            decided |= decisions
             result = scene.resolve(ruleset, full=False)
             assert (result.status, result.individual.way.full) == ("promoted", False)
         left = published(scene)
         assert scene.resolve(ruleset, full=True).individual.way.full
         assert published(scene) == left
-        assert by_name(scene) == resolved_at_once(make_scene, world, ruleset)
+        assert by_name(scene) == resolved_at_once(make_scene, world, decided, ruleset)
 
 
 @pytest.mark.slow

@@ -143,7 +143,7 @@ def test_a_new_model_is_told_where_it_moves_somebody(past: Past) -> None:
     scene.person("erp_kna1:7", "Joan", "Clarcke", born="1971-06-24", postal="CV21")
     model = read_model("match_model.json")
     shy = dataclasses.replace(
-        model, version="model-shy", matches_per_record=model.matches_per_record / 4096
+        model, version="model-shy", matches_per_record=model.matches_per_record / 2**16
     )
     past.run(model=shy)
     assert scene.id_of("crm_lead:7") != scene.id_of("erp_kna1:7")

@@ -105,6 +105,24 @@ def decisions_command(everything: bool) -> None:
         click.echo(f"contradiction, which holds every run: {contradiction}")
 
 
+@identity_group.command("release")
+@click.argument("run", type=int, required=False)
+@told_why
+def release_command(run: int | None, why: str, by: str) -> None:
+    """Publish a held run in spite of its gates, once; default: the last run."""
+    from cdp_assets.identity.release import release
+
+    with _warehouse().writing("a release") as connection:
+        released = release(connection, run=run, by=by, at=utc_now(), why=why)
+    ask_for_wave(Paths.from_environment())
+    for gate in released:
+        click.echo(
+            f"run {gate.run}, {gate.object}: {gate.gate} may be {gate.found:g}, above "
+            f"the limit {gate.most:g}, once"
+        )
+    click.echo(NEXT)
+
+
 def _decide(kind: Any, record_a: str, record_b: str, why: str, by: str) -> None:
     from cdp_assets.identity.decisions import Author, decide
 

@@ -5,7 +5,6 @@ nothing to be compared with and is exempt from the relative ones.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import duckdb
 
@@ -13,27 +12,8 @@ from cdp_assets.identity.decided import contradicting
 from cdp_assets.identity.evidence import pair_queries
 from cdp_assets.identity.promotion import Changes
 from cdp_assets.identity.rules import ObjectRules
+from cdp_assets.identity.verdict import Verdict
 from cdp_assets.identity.vetoes import stage_vetoes
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one gate found."""
-
-    gate: str
-    limit: float
-    value: float
-    blame: str = ""
-
-    @property
-    def passed(self) -> bool:
-        """Whether the value keeps the limit."""
-        return self.value <= self.limit
-
-    def __str__(self) -> str:
-        """The gate, its limit and the value, as the run's error says them."""
-        blame = f" ({self.blame})" if self.blame else ""
-        return f"{self.gate}: {self.value:g} is above the limit {self.limit:g}{blame}"
 
 
 def pair_gates(

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import duckdb
 
-from cdp_assets.identity.gates import Verdict
 from cdp_assets.identity.promotion import Changes
+from cdp_assets.identity.verdict import Verdict
 from cdp_assets.identity.way import Versions, Way
 from cdp_assets.warehouse import utc_now
 
@@ -105,7 +105,8 @@ class ResolutionResult:
             raise ResolutionHeldError(
                 f"run {self.run} is held, the last good people stay published: "
                 + "; ".join(str(verdict) for verdict in self.failures)
-                + ". Correct the data, or the limit in ruleset.yaml, and run again."
+                + ". Correct the data, or the limit in ruleset.yaml, and run again; or "
+                "publish it for once with `cdp identity release`."
             )
 
 

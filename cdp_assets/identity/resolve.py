@@ -17,12 +17,7 @@ import duckdb
 
 from cdp_assets.identity.decided import note_applied, stage_decided
 from cdp_assets.identity.evidence import stage_evidence, stage_left_out, stage_pairs
-from cdp_assets.identity.gates import (
-    Verdict,
-    budget_gates,
-    pair_gates,
-    result_gates,
-)
+from cdp_assets.identity.gates import budget_gates, pair_gates, result_gates
 from cdp_assets.identity.increment import (
     stage_dirty,
     stage_neighbourhood,
@@ -52,11 +47,13 @@ from cdp_assets.identity.promotion import (
 from cdp_assets.identity.reconciliation import compile_reconciliation
 from cdp_assets.identity.recount import stage_changed_nodes, stage_recompared
 from cdp_assets.identity.refinement import stage_people
+from cdp_assets.identity.release import let_through, note_held, use_up
 from cdp_assets.identity.rules import ObjectRules, Ruleset, read_ruleset
 from cdp_assets.identity.scoring import Scorer, open_scorer
 from cdp_assets.identity.shared import stage_all_matchable
 from cdp_assets.identity.stability import stage_everybody, stage_ids
 from cdp_assets.identity.tiers import stage_tiers
+from cdp_assets.identity.verdict import Verdict
 from cdp_assets.identity.way import (
     Versions,
     Way,
@@ -163,10 +160,12 @@ class _Resolution:
             record_run(
                 self._connection, outcome, run=run, started_at=started_at, as_of=as_of
             )
+            note_held(self._connection, self._name, run, outcome.failures)
             return outcome
         with self._step("promotion"), transaction(self._connection):
             promote(self._connection, self._name, run=run)
             note_applied(self._connection, self._name, run)
+            use_up(self._connection, self._name, run)
             if self._model:
                 promote_model(self._connection, self._model, as_of)
             compile_reconciliation(self._connection, self._ruleset)
@@ -205,7 +204,8 @@ class _Resolution:
         with self._step("gates"):
             changes = stage_changes(connection, name)
             stage_link_after(connection, name, full=way.full)
-            verdicts += result_gates(connection, name, self._rules, changes)
+            found = result_gates(connection, name, self._rules, changes)
+            verdicts += let_through(connection, name, found)
             stage_promotion(connection, name, full=way.full)
             return measure(
                 connection,
@@ -226,7 +226,9 @@ class _Resolution:
             stage_all_matchable(connection, name, rules, self._model)
             stage_decided(connection, name)
             stage_left_out(connection, name, rules)
-            verdicts = pair_gates(connection, name, rules)
+            verdicts = let_through(
+                connection, name, pair_gates(connection, name, rules)
+            )
         if not all(verdict.passed for verdict in verdicts):
             return None, verdicts
         with self._step("evidence"):
@@ -245,7 +247,9 @@ class _Resolution:
             stage_recompared(connection, name, rules, self._model)
             stage_decided(connection, name, "node_now")
             made = stage_dirty(connection, name, rules)
-            verdicts = budget_gates(connection, rules, made)
+            verdicts = let_through(
+                connection, name, budget_gates(connection, rules, made)
+            )
         if not all(verdict.passed for verdict in verdicts):
             return None, verdicts
         with self._step("evidence"):

@@ -14,7 +14,16 @@ import click
 
 from cdp_assets.errors import OperatorError
 from cdp_assets.identity_commands import identity_group
-from cdp_assets.identity_questions import why_command
+from cdp_assets.identity_questions import (
+    history_command,
+    why_command,
+    why_not_command,
+)
+from cdp_assets.identity_review import (
+    import_labels_command,
+    label_command,
+    review_command,
+)
 from cdp_assets.operations.commands import (
     backup_command,
     doctor_command,
@@ -165,6 +174,15 @@ def receiver(port: int, secret: str | None) -> None:
 
 
 main.add_command(stream_group)
+for command in (
+    why_command,
+    why_not_command,
+    history_command,
+    review_command,
+    label_command,
+    import_labels_command,
+):
+    identity_group.add_command(command)
 main.add_command(identity_group)
 main.add_command(why_command)
 main.add_command(quarantine_group)

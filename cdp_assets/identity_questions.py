@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from cdp_assets.identity_commands import identity_group
 from cdp_assets.paths import Paths
 from cdp_assets.warehouse import Warehouse
 
@@ -32,7 +31,7 @@ def why_command(record_a: str, record_b: str, page_file: Path | None) -> None:
         click.echo(f"\nwritten to {page_file}", err=True)
 
 
-@identity_group.command("why-not")
+@click.command("why-not")
 @click.argument("record_a")
 @click.argument("record_b")
 def why_not_command(record_a: str, record_b: str) -> None:
@@ -44,7 +43,7 @@ def why_not_command(record_a: str, record_b: str) -> None:
         click.echo(in_words(why_not(connection, record_a, record_b)))
 
 
-@identity_group.command("history")
+@click.command("history")
 @click.argument("key", metavar="PERSON|RECORD")
 @click.option("--as-of", "run", type=int, help="Where an id led after this run.")
 def history_command(key: str, run: int | None) -> None:
@@ -57,6 +56,3 @@ def history_command(key: str, run: int | None) -> None:
     with Warehouse(Paths.from_environment()).reading() as connection:
         told = history(connection, key) if run is None else as_of(connection, key, run)
     click.echo(told)
-
-
-identity_group.add_command(why_command)

@@ -10,6 +10,8 @@ from cdp_assets.defs.jobs import FULL_TAG
 from cdp_assets.defs.resources import WarehouseResource
 from cdp_assets.identity.decided import contradicting, not_kept
 from cdp_assets.identity.evaluation import evaluate
+from cdp_assets.identity.labels import answers
+from cdp_assets.identity.labels import quality as quality_on_labels
 from cdp_assets.identity.outcome import ObjectOutcome, ResolutionResult
 from cdp_assets.identity.resolve import resolve
 from cdp_assets.identity.rules import read_ruleset
@@ -33,6 +35,8 @@ TABLES = {
     "run": "One row per resolution: its figures, and whether it was promoted.",
     "decision": "One row per pair of records that a person called the same, or "
     "different: who, when, why, and since which run it holds.",
+    "labelled_pair": "One row per pair of records that a person was asked about, and "
+    "the answer: to judge and train by; it moves nobody.",
     "reconciliation_rule": "The ruleset's reconciliation, as the dbt macro reads it.",
 }
 READS = [
@@ -190,11 +194,15 @@ def model_evaluation(warehouse: WarehouseResource) -> dg.MaterializeResult[Any]:
     """Precision, recall and F1 of the published people, where a truth is known.
 
     The samples bring theirs (``data/samples/truth.csv``); no other asset reads it.
+    Labels that people gave are judged apart, with intervals of 95 %.
     """
     truth = warehouse.paths.samples / "truth.csv"
-    if not truth.exists():
-        return dg.MaterializeResult(metadata={"truth": "none beside the sources"})
     with warehouse.reading("evaluation") as connection:
+        labels = _on_labels(connection)
+        if not truth.exists():
+            return dg.MaterializeResult(
+                metadata={"truth": "none beside the sources", **labels}
+            )
         found = evaluate(connection, truth, truth.with_name("traps.csv"))
     lines = ["| | precision | recall | F1 |", "|---|---:|---:|---:|"]
     rows = {"people": found.people, "exact rules alone": found.exact_rules}
@@ -214,8 +222,22 @@ def model_evaluation(warehouse: WarehouseResource) -> dg.MaterializeResult[Any]:
             "largest_person": found.largest,
             "unmatched_rate": round(found.unmatched_rate, 4),
             "by_trap": dg.MetadataValue.md("\n".join(lines)),
+            **labels,
         }
     )
+
+
+def _on_labels(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """What people said of pairs, and how the published people agree with it."""
+    given = answers(connection)
+    if not given:
+        return {"labels": "none; `cdp identity review` lists pairs to ask about"}
+    found = quality_on_labels(connection)
+    return {
+        "labels": ", ".join(f"{count} {answer}" for answer, count in given.items()),
+        "precision_on_labels": str(found.precision),
+        "recall_on_labels": str(found.recall),
+    }
 
 
 @dg.definitions

@@ -10,6 +10,7 @@ import duckdb
 
 from cdp_assets.identity.decided import contradicting
 from cdp_assets.identity.evidence import pair_queries
+from cdp_assets.identity.label_gate import label_gate
 from cdp_assets.identity.promotion import Changes
 from cdp_assets.identity.rules import ObjectRules
 from cdp_assets.identity.verdict import Verdict
@@ -56,6 +57,7 @@ def result_gates(
         _largest(connection, rules),
         _in_conflict(connection, object_name, rules),
         *_against_last_run(connection, object_name, rules, changes),
+        *label_gate(connection, rules.gates, "link_after"),
     ]
 
 

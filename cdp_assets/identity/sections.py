@@ -125,7 +125,11 @@ class Refinement(Declaration):
 
 
 class Gates(Declaration):
-    """Limits that a result must keep before it is published."""
+    """Limits that a result must keep before it is published.
+
+    ``precision_on_labels`` is by how much the precision on labelled pairs may fall
+    against what is published; it is judged from ``labels_needed`` such pairs on.
+    """
 
     largest_person: int = pydantic.Field(ge=2)
     share_in_conflict: float = pydantic.Field(ge=0, le=1)
@@ -133,6 +137,8 @@ class Gates(Declaration):
     pairs: int = pydantic.Field(ge=1)
     consolidation_change: float = pydantic.Field(gt=0, le=1)
     ids_changed: float = pydantic.Field(gt=0, le=1)
+    precision_on_labels: float = pydantic.Field(default=0.05, ge=0, le=1)
+    labels_needed: int = pydantic.Field(default=50, ge=1)
 
 
 class ReconciliationRule(Declaration):

@@ -1,0 +1,77 @@
+"""``cdp identity review | label | import-labels``: asking people, keeping answers."""
+
+import getpass
+from pathlib import Path
+
+import click
+
+from cdp_assets.paths import Paths
+from cdp_assets.warehouse import Warehouse, utc_now
+
+
+@click.command("review")
+@click.option("--limit", default=20, show_default=True, help="How many pairs.")
+@click.option(
+    "--csv",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write them with what both records say: personal data.",
+)
+def review_command(limit: int, file: Path | None) -> None:
+    """The pairs of records of which one answer tells most."""
+    from cdp_assets.identity.review import questions, write_file
+
+    with Warehouse(Paths.from_environment()).reading() as connection:
+        asked = questions(connection, limit)
+        if file is not None:
+            write_file(connection, asked, file)
+    if file is not None:
+        click.echo(
+            f"{len(asked)} pairs in {file}: fill in the column answer (same, "
+            f"different, unsure), then `cdp identity import-labels {file}`"
+        )
+        return
+    for question in asked:
+        click.echo(f"{question.left}  {question.right}\n    {question.reason}")
+    if not asked:
+        click.echo("nothing is in doubt that nobody was asked about")
+
+
+@click.command("label")
+@click.argument("record_a")
+@click.argument("record_b")
+@click.argument("answer", type=click.Choice(["same", "different", "unsure"]))
+@click.option("--by", default=getpass.getuser, help="Who says so.")
+def label_command(record_a: str, record_b: str, answer: str, by: str) -> None:
+    """Say of two records what they are, to judge and train by; it moves nobody."""
+    from cdp_assets.identity.explain import whose
+    from cdp_assets.identity.labels import Label, keep
+
+    with _warehouse().writing("a label") as connection:
+        whose(connection, record_a, record_b)
+        label = Label(record_a, record_b, answer)
+        keep(connection, [label], by=by, at=utc_now(), origin="label")
+    click.echo(f"kept: {record_a} {answer} {record_b}")
+
+
+@click.command("import-labels")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--by", default=getpass.getuser, help="Who says so.")
+def import_labels_command(file: Path, by: str) -> None:
+    """Keep the answers of a CSV file: record_l, record_r, answer."""
+    from cdp_assets.identity.labels import keep, quality, read_file
+
+    labels = read_file(file)
+    with _warehouse().writing("labels") as connection:
+        keep(connection, labels, by=by, at=utc_now(), origin=file.name)
+        found = quality(connection)
+    click.echo(
+        f"{len(labels)} answers kept. The published people agree: precision "
+        f"{found.precision}, recall {found.recall}"
+    )
+
+
+def _warehouse() -> Warehouse:
+    warehouse = Warehouse(Paths.from_environment())
+    warehouse.must_exist()
+    return warehouse

@@ -16,6 +16,7 @@ from cdp_assets.errors import OperatorError
 from cdp_assets.identity_commands import identity_group
 from cdp_assets.identity_questions import (
     history_command,
+    what_if_command,
     why_command,
     why_not_command,
 )
@@ -178,6 +179,7 @@ for command in (
     why_command,
     why_not_command,
     history_command,
+    what_if_command,
     review_command,
     label_command,
     import_labels_command,

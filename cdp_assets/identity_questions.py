@@ -1,4 +1,4 @@
-"""``cdp identity why | why-not | history``: how it came to who is who."""
+"""``cdp identity why | why-not | history | what-if``: how who is who comes about."""
 
 from pathlib import Path
 
@@ -56,3 +56,30 @@ def history_command(key: str, run: int | None) -> None:
     with Warehouse(Paths.from_environment()).reading() as connection:
         told = history(connection, key) if run is None else as_of(connection, key, run)
     click.echo(told)
+
+
+@click.command("what-if")
+@click.argument(
+    "file",
+    metavar="RULESET|MODEL",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@click.option("--examples", default=5, show_default=True, help="Of each kind.")
+@click.option("--people-only", is_flag=True, help="Without profiles and what follows.")
+def what_if_command(file: Path, examples: int, people_only: bool) -> None:
+    """What a ruleset (YAML) or a model (JSON) would change, before it is published.
+
+    Tried in a copy of the warehouse, which takes as much disk again for the time.
+    """
+    from cdp_assets.what_if.rehearsal import read_trial, rehearse
+    from cdp_assets.what_if.text import in_words
+
+    outlook = rehearse(
+        Paths.from_environment(),
+        read_trial(file),
+        name=file.name,
+        examples=examples,
+        people_only=people_only,
+        say=lambda text: click.echo(f"{text} …", err=True),
+    )
+    click.echo(in_words(outlook))

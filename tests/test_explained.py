@@ -1,13 +1,15 @@
-"""Explanations over a real run: weights add up, file and line reopen the record."""
+"""Explanations and outlooks over a real run: they add up, and lead to the source."""
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from cdp_assets.identity.explain import explain
+from cdp_assets.identity.rules import RULESET
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("flow")]
 
@@ -48,3 +50,22 @@ def test_every_weight_adds_up_and_every_line_reopens_its_record(
                     assert key in json.dumps(json.loads(path.read_bytes()))
                     reopened.add(landed.stream)
         assert len(reopened) > 2
+
+
+def test_what_a_stricter_model_would_change_is_told_down_to_the_activations(
+    cdp: Callable[..., str], first_run: tuple[Path, str], tmp_path: Path
+) -> None:
+    """And nothing of the living state is touched."""
+    root = first_run[0]
+    strict = tmp_path / "strict.yaml"
+    text = RULESET.read_text(encoding="utf-8")
+    strict.write_text(text.replace("link_weight: 6\n", "link_weight: 12\n"))
+    before = (root / "warehouse.duckdb").read_bytes()
+    told = cdp(root, "identity", "what-if", str(strict))
+    assert "split: " in told
+    assert "record_count" in told
+    assert "lifetime_value" in told
+    assert "promotion_audience" in told.partition("Activations")[2]
+    assert (root / "warehouse.duckdb").read_bytes() == before
+    same = cdp(root, "identity", "what-if", str(RULESET), "--people-only")
+    assert "0 made of several, 0 split" in same

@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cdp_assets.identity.comparisons import COMPARISONS
@@ -90,9 +91,9 @@ class MatchModel:
         return weights
 
 
-def read_model(file: str) -> MatchModel:
-    """Read the model that lies beside the ruleset."""
-    text = RULESET.with_name(file).read_text(encoding="utf-8")
+def read_model(file: str | Path) -> MatchModel:
+    """Read the model of this name beside the ruleset shipped, or of this path."""
+    text = (RULESET.parent / file).read_text(encoding="utf-8")
     content = json.loads(text)
     return MatchModel(
         f"model-{hashlib.sha256(text.encode()).hexdigest()[:12]}",

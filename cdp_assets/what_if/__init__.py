@@ -1,0 +1,1 @@
+"""What a ruleset or a model would change, before anything is published."""

@@ -7,6 +7,7 @@ therefore leaves them differing.
 
 import duckdb
 
+from cdp_assets.identity.components import stage_components
 from cdp_assets.identity.contradiction import contradictions
 from cdp_assets.identity.decisions import active
 
@@ -69,6 +70,32 @@ def stage_decided_anew(connection: duckdb.DuckDBPyConnection, object_name: str) 
         {"object": object_name},
     )
     return _count(connection, "decided_anew")
+
+
+def spare_decided(connection: duckdb.DuckDBPyConnection, vetoes: str) -> None:
+    """Take from ``vetoes`` the pairs that decisions call the same, through any chain.
+
+    Args:
+        connection: The warehouse; reads ``staged_decided``.
+        vetoes: A temporary table of ``node_l``, ``node_r``.
+    """
+    connection.execute(
+        """
+        create or replace temp table decided_same as
+        select node_l, node_r from staged_decided where rule = 'same'
+        """
+    )
+    if not _count(connection, "decided_same"):
+        return
+    stage_components(connection, "decided_same", "decided_component")
+    connection.execute(
+        f"""
+        delete from {vetoes} as veto
+        using decided_component as l, decided_component as r
+        where veto.node_l = l.node_id and veto.node_r = r.node_id
+            and l.component = r.component
+        """
+    )
 
 
 def decisions_wait(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import duckdb
 
-from cdp_assets.identity.decided import contradicting
+from cdp_assets.identity.decided import contradicting, spare_decided
 from cdp_assets.identity.evidence import pair_queries
 from cdp_assets.identity.label_gate import label_gate
 from cdp_assets.identity.promotion import Changes
@@ -132,11 +132,7 @@ def _stage_conflicts(
     )
     stage_vetoes(connection, rules.cannot_link, "person_pair", "person_veto")
     # A person said so, contradiction or not.
-    connection.execute(
-        "delete from person_veto using staged_decided as decided "
-        "where person_veto.node_l = decided.node_l "
-        "and person_veto.node_r = decided.node_r and decided.rule = 'same'"
-    )
+    spare_decided(connection, "person_veto")
     connection.execute(
         """
         insert into staged_conflict

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cdp_assets.identity.components import stage_components
 from cdp_assets.identity.contradiction import Decision, contradictions
 from cdp_assets.identity.decided import contradicting, decisions_wait, not_kept
+from cdp_assets.identity.decision_listing import commands
 from cdp_assets.identity.decisions import (
     Author,
     DecisionError,
@@ -226,6 +228,76 @@ def test_what_cannot_be_decided_is_refused(
     scene.resolve()
     with pytest.raises(DecisionError, match=says):
         say(scene, "same", one, other)
+
+
+def test_evidence_adds_up_to_the_people_with_decisions_in_it(scene: Any) -> None:
+    """Who reads the evidence table alone must come to the published people."""
+    strangers(scene)
+    for number, email in enumerate(["a", "a", "b", "b", "c", "d"]):
+        scene.person(f"crm_contact:{number}", "Ada", "Byron", email=f"{email}@b.org")
+    scene.resolve()
+    say(scene, "different", "crm_contact:0", "crm_contact:1")
+    say(scene, "same", "crm_contact:0", "crm_contact:5")
+    say(scene, "same", "crm_contact:5", "shop_customer:s1")
+    assert scene.resolve().status == "promoted"
+    scene.connection.execute(
+        """
+        create or replace temp table edge as
+        select node_l, node_r from identity.evidence group by node_l, node_r
+        having bool_or(kind = 'decision' and rule = 'same') or (
+            bool_or(kind = 'rule' or match_weight >= 6)
+            and not bool_or(kind = 'veto' or rule = 'different')
+        )
+        """
+    )
+    stage_components(scene.connection, "edge", "component")
+    found = {
+        frozenset(records)
+        for (records,) in scene.rows(
+            """
+            select list(record) from identity.node
+            left join component using (node_id)
+            group by coalesce(component, node_id)
+            """
+        )
+    }
+    assert found == scene.people()
+    assert together(scene, "crm_contact:0", "crm_contact:5", "shop_customer:s1")
+
+
+def test_a_broken_decision_is_noticed(scene: Any) -> None:
+    """As by a link that was written by hand."""
+    strangers(scene)
+    scene.person("crm_contact:1", "Grace", "Hopper")
+    scene.person("crm_contact:2", "Vincent", "Byron")
+    scene.resolve()
+    number = say(scene, "same", "crm_contact:1", "crm_contact:2")
+    assert not_kept(scene.connection) == []
+    scene.resolve()
+    scene.connection.execute(
+        "update identity.unified_link_individual set unified_individual_id = 'u_0' "
+        "where record = 'crm_contact:1'"
+    )
+    assert not_kept(scene.connection) == [f"decision {number} is broken"]
+
+
+def test_decisions_are_listed_with_what_became_of_them(scene: Any) -> None:
+    strangers(scene)
+    scene.person("crm_contact:1", "Grace", "Hopper")
+    scene.person("crm_contact:2", "Vincent", "Byron")
+    scene.resolve()
+    say(scene, "same", "crm_contact:1", "crm_contact:2")
+    say(scene, "same", "crm_contact:1", "crm_lead:9")
+    waits, dormant = commands(scene.connection)
+    assert waits.state == "takes effect with the next run"
+    assert dormant.state == "dormant: there is no crm_lead:9 now"
+    scene.resolve()
+    assert commands(scene.connection)[0].state == "holds since run 2"
+    undo(scene.connection, 1, AUTHOR)
+    scene.resolve()
+    told = str(commands(scene.connection)[0])
+    assert "by steward on 2026-11-02 09:00 UTC: they called" in told
+    assert "undone by steward on 2026-11-02 09:00 UTC: they called; since run 3" in told
 
 
 RECORDS = [f"r{number}" for number in range(7)]

@@ -99,7 +99,32 @@ def _stage_decided_facts(connection: duckdb.DuckDBPyConnection) -> None:
 def _stage_group_pairs(
     connection: duckdb.DuckDBPyConnection, refinement: Refinement
 ) -> None:
-    """All pairs of every group; of a group too large, those scored or decided."""
+    """All pairs of every group; of a group too large, those scored, decided or near.
+
+    Near are the two ends of two links. Strangers who hang together by bare inboxes
+    between them are brought together by nothing else: a chain of 1,000 such records was
+    one person of 512. Whoever has more links than a group is compared for is no bridge.
+    """
+    connection.execute(
+        """
+        create or replace temp table group_near as
+        with link as (
+            select node_l as middle, node_r as node_id from link_edge
+            union all
+            select node_r, node_l from link_edge
+        ),
+        bridge as (
+            select link.middle, link.node_id from link
+            semi join (from group_member where size > $largest) as large
+                on link.middle = large.node_id
+            qualify count(*) over (partition by link.middle) <= $largest
+        )
+        select distinct l.node_id as node_l, r.node_id as node_r
+        from bridge as l
+        inner join bridge as r on l.middle = r.middle and l.node_id < r.node_id
+        """,
+        {"largest": refinement.largest_group},
+    )
     connection.execute(
         """
         create or replace temp table group_pair as
@@ -114,6 +139,8 @@ def _stage_group_pairs(
             select node_l, node_r from staged_score
             union
             select node_l, node_r from staged_decided
+            union
+            select node_l, node_r from group_near
         ) as score
         inner join group_member as l on score.node_l = l.node_id
         inner join group_member as r

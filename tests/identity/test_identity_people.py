@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+import yaml
 
 from cdp_assets.identity.components import stage_components
+from cdp_assets.identity.rules import RULESET, Ruleset
 
 HOME = {"street": "Elm Street 5", "city": "Boston", "postal": "02108"}
 
@@ -284,3 +286,18 @@ def test_people_are_the_components_of_their_unvetoed_evidence(scene: Any) -> Non
     }
     assert closed == scene.people()
     assert len(closed) < 40
+
+
+def test_a_chain_too_long_to_compare_joins_no_strangers(scene: Any) -> None:
+    """A thousand who share inboxes two by two, bare ones between, were one person."""
+    names = [("Grace", "Hopper"), ("Vincent", "Byron"), ("Alan", "Turing")] * 4
+    for number, (first, last) in enumerate(names):
+        mine, next_one = f"a{number}@b.org", f"a{number + 1}@b.org"
+        scene.person(f"crm_contact:{number}", first, last, email=mine)
+        scene.person(f"email_subscriber:{number}", emails=[mine, next_one])
+    content = yaml.safe_load(RULESET.read_text(encoding="utf-8"))
+    content["individual"]["refinement"]["largest_group"] = 5
+    assert scene.resolve(Ruleset.model_validate(content)).individual.groups_refined == 1
+    for person in scene.people():
+        named = [int(name.split(":")[1]) for name in person if "contact" in name]
+        assert len({names[number] for number in named}) <= 1

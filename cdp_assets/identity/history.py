@@ -95,10 +95,11 @@ def find_id(connection: duckdb.DuckDBPyConnection, unified_id: str) -> Id | None
 def leads_to(
     connection: duckdb.DuckDBPyConnection, unified_id: str, run: int
 ) -> list[str]:
-    """The ids that lived after a run and held what an id once held, itself included.
+    """The ids that lived after a run and hold what an id once held, itself included.
 
     One: it lives, or was merged. Several: it was split into these. None: its records
-    were deleted.
+    were deleted. As ``identity.redirect`` said after that run: a retired id follows the
+    records that it held, and once they are gone the people that they were in.
 
     Raises:
         NoHistoryError: The id was not published by then.
@@ -108,31 +109,77 @@ def leads_to(
         raise NoHistoryError(f"{unified_id} was not published by run {run}")
     if found.retired_run is None or found.retired_run > run:
         return [unified_id]
+    moves = _moves_of_held(connection, found.unified_id, found.retired_run, run)
+    where = moves.pop(found.retired_run)
+    living = _distinct(where)
+    at: int | None = found.retired_run
+    while living and (at := _next(connection, at, run, moves, living)) is not None:
+        where |= moves.get(at, {})
+        if at in moves and _distinct(where):
+            living = _distinct(where)
+        else:
+            living = _without_retired(connection, living, at)
+    return living
+
+
+def _next(
+    connection: duckdb.DuckDBPyConnection,
+    after: int | None,
+    run: int,
+    moves: dict[int, dict[str, str | None]],
+    living: list[str],
+) -> int | None:
+    """The next run, up to ``run``, that moves a record held or retires an id."""
+    found = [find_id(connection, each) for each in living]
+    runs = {*moves, *(each.retired_run for each in found if each)}
+    return min(
+        (at for at in runs if at and (after or 0) < at <= run),
+        default=None,
+    )
+
+
+def _moves_of_held(
+    connection: duckdb.DuckDBPyConnection, unified_id: str, retired: int, run: int
+) -> dict[int, dict[str, str | None]]:
+    """Per run from its retirement on, where the records that an id held went."""
     rows = connection.execute(
         """
-        with past as (
-            select * from identity.link_history where record in (
+        with step as (
+            select record, run, unified_id,
+                lag(unified_id) over (partition by record order by seq) as came_from
+            from identity.link_history where record in (
                 select record from identity.link_history where unified_id = $id
-            ) and run <= $retired
-        ),
-        held as (
-            select record from past where run < $retired
-            qualify row_number() over (partition by record order by seq desc) = 1
-                and unified_id = $id
+            )
         )
-        select distinct unified_id from (
-            select * from past
-            qualify row_number() over (partition by record order by seq desc) = 1
+        select run, record, unified_id from step
+        where run between $retired and $run and record in (
+            select record from step where came_from = $id and run = $retired
         )
-        semi join held using (record)
-        where unified_id is not null order by 1
         """,
-        {"id": unified_id, "retired": found.retired_run},
+        {"id": unified_id, "retired": retired, "run": run},
     ).fetchall()
-    living = {
-        each for (next_id,) in rows for each in leads_to(connection, next_id, run)
-    }
-    return sorted(living)
+    moves: dict[int, dict[str, str | None]] = {}
+    for at, record, went_to in rows:
+        moves.setdefault(at, {})[record] = went_to
+    return moves
+
+
+def _without_retired(
+    connection: duckdb.DuckDBPyConnection, living: list[str], run: int
+) -> list[str]:
+    """The ids, those that a run retired replaced by where it led them."""
+    ids: set[str] = set()
+    for unified_id in living:
+        found = find_id(connection, unified_id)
+        if found and found.retired_run == run:
+            ids |= set(leads_to(connection, unified_id, run))
+        else:
+            ids.add(unified_id)
+    return sorted(ids)
+
+
+def _distinct(where: dict[str, str | None]) -> list[str]:
+    return sorted({each for each in where.values() if each})
 
 
 def members_as_of(

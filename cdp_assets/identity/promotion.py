@@ -12,6 +12,7 @@ import duckdb
 from cdp_assets.declarations import quoted
 from cdp_assets.identity.compared import apply_matchable, stage_matchable_delta
 from cdp_assets.identity.model import MatchModel
+from cdp_assets.identity.redirects import stage_followed
 from cdp_assets.identity.stability import redirect_kind
 
 # Per table the columns that tell its rows apart.
@@ -150,6 +151,7 @@ def stage_promotion(
         from staged_link except from published;
         """
     )
+    stage_followed(connection, object_name)
     stage_matchable_delta(connection, object_name, full=full)
 
 

@@ -1,76 +1,20 @@
 """Merge, split, undo, delete and a new model in a row: each step is told."""
 
-import copy
 import dataclasses
-import datetime as dt
 from typing import Any
 
 import pytest
-import yaml
 
-from cdp_assets.identity.decisions import Author, decide, split, undo
 from cdp_assets.identity.history import NoHistoryError, leads_to
 from cdp_assets.identity.history_text import as_of, history
 from cdp_assets.identity.model import read_model
-from cdp_assets.identity.resolve import resolve
-from cdp_assets.identity.rules import RULESET, Ruleset
-
-AUTHOR = Author("steward", dt.datetime(2026, 11, 2, 9), "they called")
-_CONTENT = copy.deepcopy(yaml.safe_load(RULESET.read_text(encoding="utf-8")))
-_CONTENT["individual"]["gates"] |= {"consolidation_change": 1, "ids_changed": 1}
-LENIENT = Ruleset.model_validate(_CONTENT)
-
-
-class Past:
-    """A scene whose redirects are remembered as they stood after every run."""
-
-    def __init__(self, scene: Any) -> None:
-        self.scene = scene
-        self.redirects: dict[int, dict[str, set[str]]] = {}
-
-    def run(self, **more: Any) -> None:
-        scene = self.scene
-        scene.runs += 1
-        result = resolve(
-            scene.connection,
-            run=scene.runs,
-            as_of=AUTHOR.at,
-            say=lambda _: None,
-            ruleset=LENIENT,
-            **more,
-        )
-        assert result.status == "promoted"
-        rows = scene.rows("select retired_id, live_ids from identity.redirect")
-        self.redirects[scene.runs] = {retired: set(ids) for retired, ids in rows}
+from tests.identity.upheaval import Past, live_through
 
 
 @pytest.fixture
 def past(scene: Any) -> Past:
-    """Ada's three records, Alan's two, Grace's one; then everything happens."""
-    for number in (1, 2, 3):
-        scene.person(f"crm_contact:{number}", "Ada", "Byron", email="ada@b.org")
-    for number in (4, 5):
-        scene.person(f"crm_contact:{number}", "Alan", "Turing", email="alan@t.org")
-    scene.person("crm_contact:6", "Grace", "Hopper", born="1906-12-09")
-    past = Past(scene)
-    past.run()
-    merged = decide(
-        scene.connection,
-        "same",
-        [("crm_contact:3", "crm_contact:4")],
-        AUTHOR,
-        command="same",
-    )
-    past.run()
-    undo(scene.connection, merged.number, AUTHOR)
-    past.run()
-    split(scene.connection, "crm_contact:1", ["crm_contact:1"], AUTHOR)
-    past.run()
-    scene.forget("crm_contact:6")
-    past.run()
-    model = dataclasses.replace(read_model("match_model.json"), version="model-next")
-    past.run(model=model)
-    return past
+    """People to whom everything has happened."""
+    return live_through(scene)
 
 
 def test_an_id_leads_where_the_redirects_led_after_every_run(past: Past) -> None:
@@ -131,6 +75,12 @@ def test_each_step_of_three_people_is_told(past: Past) -> None:
     assert "retired: leads to" in history(connection, retired)
     assert f"{retired} lived after run 1" in as_of(connection, retired, 1)
     assert f"{retired} was merged into" in as_of(connection, retired, 2)
+    # Undone, the id of before leads to Alan again, and not to whom he was taken for.
+    assert leads_to(connection, retired, 2) == [past.scene.id_of("crm_contact:2")]
+    assert leads_to(connection, retired, 3) == [past.scene.id_of("crm_contact:4")]
+    assert past.scene.rows(
+        "select live_ids from identity.redirect where retired_id = ?", retired
+    ) == [([past.scene.id_of("crm_contact:4")],)]
     grace = history(connection, "crm_contact:6")
     assert "gone from the source: crm_contact:6" in grace
     assert "now gone" in grace

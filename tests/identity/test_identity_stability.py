@@ -246,7 +246,8 @@ def test_any_history_leaves_one_living_person_behind_every_id(
 ) -> None:
     """Merges, splits and deletions in any order, each published in turn."""
     connection = scene.connection
-    for table in ("node", "unified_link_individual", "registry", "redirect"):
+    published = ("node", "unified_link_individual", "registry", "redirect")
+    for table in (*published, "link_history"):
         connection.execute(f"delete from identity.{table}")
     connection.execute(
         "create or replace temp table staged_evidence as from identity.evidence"

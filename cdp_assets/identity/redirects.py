@@ -15,6 +15,43 @@ def stage_followed(connection: duckdb.DuckDBPyConnection, object_name: str) -> N
     Reads the moves staged (``link_gone``, ``link_new``) and ``redirect_longer``, which
     shortens chains; where a record says more than the chain, the record stands.
     """
+    _stage_held(connection, object_name)
+    connection.execute(
+        f"""
+        create or replace temp table redirect_followed as
+        with now as (
+            select unified_id, record from link_new
+            union all
+            select unified_{object_name}_id, record
+            from identity.unified_link_{object_name}
+            where record in (select record from redirect_held)
+                and record not in (select record from link_gone)
+        ),
+        members as (
+            select held.retired_id, now.unified_id, count(*) as members
+            from redirect_held as held inner join now using (record)
+            group by all
+        )
+        select
+            retired_id, list(unified_id order by members desc, unified_id) as live_ids
+        from members group by retired_id;
+        """
+    )
+    connection.execute(
+        """
+        delete from redirect_longer
+        where retired_id in (select retired_id from redirect_followed);
+        insert into redirect_longer by name
+        select retired_id, redirect.run, followed.live_ids
+        from redirect_followed as followed
+        inner join identity.redirect as redirect using (retired_id)
+        where list_sort(redirect.live_ids) <> list_sort(followed.live_ids);
+        """
+    )
+
+
+def _stage_held(connection: duckdb.DuckDBPyConnection, object_name: str) -> None:
+    """Build ``redirect_held``: what each id concerned held when it was retired."""
     connection.execute(
         """
         create or replace temp table redirect_held as
@@ -49,36 +86,4 @@ def stage_followed(connection: duckdb.DuckDBPyConnection, object_name: str) -> N
             on step.came_from = retired.retired_id and step.run = retired.retired_run;
         """,
         {"object": object_name},
-    )
-    connection.execute(
-        f"""
-        create or replace temp table redirect_followed as
-        with now as (
-            select unified_id, record from link_new
-            union all
-            select unified_{object_name}_id, record
-            from identity.unified_link_{object_name}
-            where record in (select record from redirect_held)
-                and record not in (select record from link_gone)
-        ),
-        members as (
-            select held.retired_id, now.unified_id, count(*) as members
-            from redirect_held as held inner join now using (record)
-            group by all
-        )
-        select
-            retired_id, list(unified_id order by members desc, unified_id) as live_ids
-        from members group by retired_id;
-        """
-    )
-    connection.execute(
-        """
-        delete from redirect_longer
-        where retired_id in (select retired_id from redirect_followed);
-        insert into redirect_longer by name
-        select retired_id, redirect.run, followed.live_ids
-        from redirect_followed as followed
-        inner join identity.redirect as redirect using (retired_id)
-        where list_sort(redirect.live_ids) <> list_sort(followed.live_ids);
-        """
     )

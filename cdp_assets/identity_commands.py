@@ -35,7 +35,10 @@ def told_why(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("record_b")
 @told_why
 def same(record_a: str, record_b: str, why: str, by: str) -> None:
-    """Two records are one person, whatever rules, scores and facts say."""
+    """Two records are one person.
+
+    Whatever rules, scores and facts say, and whatever model comes.
+    """
     _decide("same", record_a, record_b, why, by)
 
 
@@ -44,7 +47,10 @@ def same(record_a: str, record_b: str, why: str, by: str) -> None:
 @click.argument("record_b")
 @told_why
 def different(record_a: str, record_b: str, why: str, by: str) -> None:
-    """Two records are two people, through whatever chain they hang together."""
+    """Two records are two people.
+
+    Through whatever chain of others they hang together.
+    """
     _decide("different", record_a, record_b, why, by)
 
 
@@ -53,9 +59,9 @@ def different(record_a: str, record_b: str, why: str, by: str) -> None:
 @click.argument("records", nargs=-1)
 @told_why
 def split_command(person: str, records: tuple[str, ...], why: str, by: str) -> None:
-    """Part RECORDS from the rest of a person; without any, all of them.
+    """Part records from the rest of a person.
 
-    PERSON is an id, or any record of the person.
+    PERSON is an id, or any record of the person; without RECORDS, all are parted.
     """
     from cdp_assets.identity.decisions import Author, split
 
@@ -89,7 +95,7 @@ def undo_command(number: int, why: str, by: str) -> None:
 @identity_group.command("decisions")
 @click.option("--all", "everything", is_flag=True, help="Also those undone.")
 def decisions_command(everything: bool) -> None:
-    """What was decided, by whom and why, and since which run it holds."""
+    """What was decided, by whom and why, since when."""
     from cdp_assets.identity.decided import contradicting
     from cdp_assets.identity.decision_listing import commands
 
@@ -109,7 +115,10 @@ def decisions_command(everything: bool) -> None:
 @click.argument("run", type=int, required=False)
 @told_why
 def release_command(run: int | None, why: str, by: str) -> None:
-    """Publish a held run in spite of its gates, once; default: the last run."""
+    """Publish a held run in spite of its gates, once.
+
+    RUN is the one held, the last, and may be left out.
+    """
     from cdp_assets.identity.release import release
 
     with _warehouse().writing("a release") as connection:

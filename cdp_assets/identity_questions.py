@@ -47,7 +47,7 @@ def why_not_command(record_a: str, record_b: str) -> None:
 @click.argument("key", metavar="PERSON|RECORD")
 @click.option("--as-of", "run", type=int, help="Where an id led after this run.")
 def history_command(key: str, run: int | None) -> None:
-    """Every id of a record, or every merge, split and deletion of a person.
+    """Every merge, split and deletion of a person or record.
 
     PERSON is an id, living or retired.
     """
@@ -67,9 +67,10 @@ def history_command(key: str, run: int | None) -> None:
 @click.option("--examples", default=5, show_default=True, help="Of each kind.")
 @click.option("--people-only", is_flag=True, help="Without profiles and what follows.")
 def what_if_command(file: Path, examples: int, people_only: bool) -> None:
-    """What a ruleset (YAML) or a model (JSON) would change, before it is published.
+    """What a ruleset or a model would change.
 
-    Tried in a copy of the warehouse, which takes as much disk again for the time.
+    A ruleset is YAML, a model JSON as training writes it. Nothing is published: they
+    are tried in a copy of the warehouse, which takes as much disk again for the time.
     """
     from cdp_assets.what_if.rehearsal import read_trial, rehearse
     from cdp_assets.what_if.text import in_words

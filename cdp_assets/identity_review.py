@@ -43,7 +43,10 @@ def review_command(limit: int, file: Path | None) -> None:
 @click.argument("answer", type=click.Choice(["same", "different", "unsure"]))
 @click.option("--by", default=getpass.getuser, help="Who says so.")
 def label_command(record_a: str, record_b: str, answer: str, by: str) -> None:
-    """Say of two records what they are, to judge and train by; it moves nobody."""
+    """Answer whether two records are the same.
+
+    To judge and train by; it moves nobody.
+    """
     from cdp_assets.identity.explain import whose
     from cdp_assets.identity.labels import Label, keep
 

@@ -9,6 +9,7 @@ import duckdb
 from cdp_assets.defs.jobs import FULL_TAG
 from cdp_assets.defs.resources import WarehouseResource
 from cdp_assets.identity.decided import contradicting, not_kept
+from cdp_assets.identity.decision_listing import commands
 from cdp_assets.identity.evaluation import evaluate
 from cdp_assets.identity.labels import answers
 from cdp_assets.identity.labels import quality as quality_on_labels
@@ -101,7 +102,7 @@ def identity_resolution(
             full=True if FULL_TAG in context.run.tags else None,
         )
         rows = {table: _count(connection, table) for table in TABLES}
-        broken = contradicting(connection) + not_kept(connection)
+        decisions = _decisions_are_kept(connection)
         missing, repeated = connection.execute(
             """
             select count(*) filter (where links = 0), count(*) filter (where links > 1)
@@ -136,14 +137,26 @@ def identity_resolution(
         passed=missing == repeated == 0,
         metadata={"missing": missing, "repeated": repeated},
     )
-    yield dg.AssetCheckResult(
+    yield decisions
+    result.raise_if_held()
+
+
+def _decisions_are_kept(connection: duckdb.DuckDBPyConnection) -> dg.AssetCheckResult:
+    broken = contradicting(connection) + not_kept(connection)
+    standing = [
+        each for each in commands(connection) if not each.state.startswith("undone")
+    ]
+    return dg.AssetCheckResult(
         check_name="decisions_are_kept",
         asset_key=LINKS,
         passed=not broken,
         description="; ".join(broken[:10]) or None,
-        metadata={"decisions": rows["decision"], "broken": len(broken)},
+        metadata={
+            "decisions": len(standing),
+            "broken": len(broken),
+            "dormant": sum(each.state.startswith("dormant") for each in standing),
+        },
     )
-    result.raise_if_held()
 
 
 def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:

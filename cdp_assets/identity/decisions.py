@@ -77,8 +77,9 @@ def decide(
         _check_pair(pair, known)
     before = active(connection)
     standing = {(each.left, each.right) for each in before if each.kind == kind}
-    new = [pair for pair in wanted if pair not in standing]
-    if not new:
+    # Pairs decided by another command are decided again, so that each can be undone
+    # by itself.
+    if standing.issuperset(wanted):
         number = next(
             each.number for each in before if (each.left, each.right) == wanted[0]
         )
@@ -87,7 +88,9 @@ def decide(
         (first,) = connection.execute(
             "select coalesce(max(decision), 0) + 1 from identity.decision"
         ).fetchall()[0]
-        given = [Decision(first + place, kind, *pair) for place, pair in enumerate(new)]
+        given = [
+            Decision(first + place, kind, *pair) for place, pair in enumerate(wanted)
+        ]
         _refuse_contradiction(before, given)
         connection.executemany(
             """
@@ -104,8 +107,8 @@ def decide(
                 for each in given
             ],
         )
-    named = {record for pair in new for record in pair}
-    return Given(first, new, sorted(named - known.keys()))
+    named = {record for pair in wanted for record in pair}
+    return Given(first, wanted, sorted(named - known.keys()))
 
 
 def split(

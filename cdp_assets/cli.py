@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from cdp_assets.bench_command import bench_command
 from cdp_assets.errors import OperatorError
 from cdp_assets.identity_commands import identity_group
 from cdp_assets.identity_questions import (
@@ -183,6 +184,7 @@ for command in (
     review_command,
     label_command,
     import_labels_command,
+    bench_command,
 ):
     identity_group.add_command(command)
 main.add_command(identity_group)

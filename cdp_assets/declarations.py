@@ -64,8 +64,10 @@ def quoted(name: str) -> str:
     return f'"{identifier(name)}"'
 
 
-def read_declaration(path: Path, model: type[Model]) -> Model:
-    """Read one YAML file as ``model``.
+def read_declaration(
+    path: Path, model: type[Model], context: dict[str, Any] | None = None
+) -> Model:
+    """Read one YAML file as ``model``; ``context`` is for the model's validators.
 
     Raises:
         DeclarationError: Not YAML, not a mapping, or not what ``model`` asks for.
@@ -78,7 +80,7 @@ def read_declaration(path: Path, model: type[Model]) -> Model:
     if not isinstance(content, dict):
         raise DeclarationError(f"{path.name}: expected a mapping of keys to values")
     try:
-        return model.model_validate(content)
+        return model.model_validate(content, context=context)
     except pydantic.ValidationError as error:
         # Read once more, with the lines: only a faulty file costs twice.
         tree = yaml.compose(text, yaml.SafeLoader)

@@ -28,7 +28,8 @@ select
         'emails': cast([] as varchar []),
         'streets': distinct_values([trim(address_line1)]),
         'cities': distinct_values([trim(city_name)])
-    } as as_written
+    } as as_written,
+    coalesce(attributes.attributes, map {}) as attributes
 from source_account as account
 left join (
     select
@@ -41,3 +42,4 @@ left join (
     from source_party_identification
     group by party_id
 ) as numbers on account.id = numbers.party_id
+left join node_attribute as attributes on account.id = attributes.record

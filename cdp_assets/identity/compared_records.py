@@ -44,7 +44,7 @@ def stage_compared(
         """,
         {"records": records},
     )
-    if not rules.model:
+    if not (rules.model and rules.model.file):
         return None
     (count,) = connection.execute(
         "select count(*) from identity.node where object = ?", [object_name]

@@ -92,8 +92,8 @@ def evaluate(
         """
     ).fetchall()[0]
     return Evaluation(
-        people=_quality(connection, "truth_people"),
-        exact_rules=_quality(connection, "truth_exact"),
+        people=quality_of(connection, "truth_people"),
+        exact_rules=quality_of(connection, "truth_exact"),
         traps=found,
         records=int(records),
         persons=persons,
@@ -157,7 +157,8 @@ def _stage_exact_rules(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _quality(connection: duckdb.DuckDBPyConnection, grouped: str) -> Quality:
+def quality_of(connection: duckdb.DuckDBPyConnection, grouped: str) -> Quality:
+    """The figures of a table of ``entity`` and ``person``, one row per record."""
     together, asserted, true, precision, recall = connection.execute(
         f"""
         with overlap as (

@@ -17,7 +17,7 @@ from dataclasses import replace
 import duckdb
 
 from cdp_assets.identity.fields import BLOCKING_ONLY, OBJECTS
-from cdp_assets.identity.model import personal_levels
+from cdp_assets.identity.model import MatchModel
 from cdp_assets.identity.pairs import PairQuery, query_for
 from cdp_assets.identity.rules import ObjectRules
 from cdp_assets.identity.scoring import Scorer
@@ -101,18 +101,24 @@ def stage_pairs(
             connection.execute(
                 f"insert into rule_pair select *, ? from ({query.pairs()})", [name]
             )
-    union = " union ".join(
-        [
-            "select node_l, node_r from rule_pair",
-            "select node_l, node_r from staged_decided",
-        ]
-        + [
-            query.pairs()
-            for name, query in pair_queries(object_name, rules).items()
-            if name not in rules.match_rules
-        ]
+    # One statement per key: DuckDB plans a union of thirty for minutes.
+    connection.execute(
+        """
+        create or replace temp table candidate_found as
+        select node_l, node_r from rule_pair
+        union all
+        select node_l, node_r from staged_decided
+        """
     )
-    connection.execute(f"insert into candidate {union}")
+    for name, query in pair_queries(object_name, rules).items():
+        if name not in rules.match_rules:
+            connection.execute(f"insert into candidate_found {query.pairs()}")
+    connection.execute(
+        """
+        insert into candidate select distinct node_l, node_r from candidate_found;
+        drop table candidate_found;
+        """
+    )
 
 
 def create_pairs(connection: duckdb.DuckDBPyConnection) -> None:
@@ -181,7 +187,8 @@ def _assemble(
     add_vetoes(connection, "evidence_veto")
     if rules.model:
         _overrule(connection, rules, rules.model.link_weight)
-        _require_personal(connection)
+        if scorer and rules.model.needs_personal:
+            _require_personal(connection, scorer.model)
 
 
 def add_vetoes(connection: duckdb.DuckDBPyConnection, vetoes: str) -> None:
@@ -232,12 +239,14 @@ def _overrule(
     add_vetoes(connection, "overruled")
 
 
-def _require_personal(connection: duckdb.DuckDBPyConnection) -> None:
+def _require_personal(connection: duckdb.DuckDBPyConnection, model: MatchModel) -> None:
     """Veto pairs the model alone would link on what a whole household shares."""
     personal = " or ".join(
         f"list_contains({levels}, levels[{place}])"
-        for place, levels in personal_levels()
+        for place, levels in model.personal_levels()
     )
+    if not personal:
+        return
     connection.execute(
         f"""
         create or replace temp table impersonal as

@@ -72,6 +72,17 @@ BLOCKING_ONLY = {
     "first_name_canonical": MatchField("first_name_canonical"),
     "full_name": MatchField("full_name"),
     "mailbox": MatchField("mailboxes", many=True),
+    "local_part": MatchField("local_parts", many=True),
+    "first_initial": MatchField("first_initial"),
+    "last_name_sound": MatchField("last_name_sound"),
+    "last_prefix": MatchField("last_prefix"),
+    "birth_date": MatchField("birth_date"),
+    "year_of_birth": MatchField("year_of_birth"),
+    "day_of_birth": MatchField("day_of_birth"),
+    "postal_area": MatchField("postal_area"),
+    "attribute": MatchField("attribute_values", many=True),
+    "word": MatchField("words", many=True),
+    "word_pair": MatchField("word_pairs", many=True),
 }
 
 OBJECTS = {"individual": INDIVIDUAL, "account": ACCOUNT}

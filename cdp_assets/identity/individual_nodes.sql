@@ -121,10 +121,12 @@ select
         'emails': coalesce(emails.written, []),
         'streets': coalesce(addresses.streets_written, []),
         'cities': coalesce(addresses.cities_written, [])
-    } as as_written
+    } as as_written,
+    coalesce(attributes.attributes, map {}) as attributes
 from named
 left join node_nickname as nickname on named.first_name = nickname.name
 left join emails on named.record = emails.record
 left join phones on named.record = phones.record
 left join identifiers on named.record = identifiers.record
 left join addresses on named.record = addresses.record
+left join node_attribute as attributes on named.record = attributes.record

@@ -8,6 +8,7 @@ the digest of its content, and every piece of evidence carries it.
 import hashlib
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,9 @@ PERSONAL = {
 # Agreeing on a rare name says more than on a common one.
 WEIGHED_BY_FREQUENCY = ["first_name", "last_name"]
 
+# A column of one side of a pair, as conditions name it.
+_SIDED = re.compile(r"\b(\w+?)_[lr]\b")
+
 # A prior for fewer records than this would link on a name alone.
 _SMALLEST_STEP = 4**6
 
@@ -48,6 +52,8 @@ class MatchModel:
     settings: dict[str, Any]
     matches_per_record: float
     frequencies: dict[str, dict[str, float]]
+    one_size: bool = False
+    """Whether the prior is that of the very records it will be used on."""
 
     def for_records(self, records: int) -> "MatchModel":
         """The model for data of about this size.
@@ -57,6 +63,8 @@ class MatchModel:
         a step new records change nobody else's weights, and a step is a model version
         of its own.
         """
+        if self.one_size:
+            return self
         step = max(_SMALLEST_STEP, 4 ** round(math.log(max(records, 1), 4)))
         prior = self.matches_per_record / step
         return MatchModel(
@@ -65,6 +73,45 @@ class MatchModel:
             self.matches_per_record,
             self.frequencies,
         )
+
+    def columns(self) -> list[str]:
+        """The columns of ``staged_matchable`` that the model compares."""
+        named = {
+            column
+            for comparison in self.settings["comparisons"]
+            for level in comparison["comparison_levels"]
+            for column in _SIDED.findall(level["sql_condition"])
+        }
+        return ["node_id", *sorted(named | set(self.weighed_by_frequency()))]
+
+    def weighed_by_frequency(self) -> list[str]:
+        """The columns of which a rare value says more than a common one."""
+        return sorted(
+            {
+                level["tf_adjustment_column"]
+                for comparison in self.settings["comparisons"]
+                for level in comparison["comparison_levels"]
+                if level.get("tf_adjustment_column")
+            }
+        )
+
+    def personal_levels(self) -> list[tuple[int, list[int]]]:
+        """For each personal comparison its place in ``levels``, and those that count.
+
+        Places count from one, as lists in SQL do.
+        """
+        found = []
+        for place, comparison in enumerate(self.settings["comparisons"], start=1):
+            personal = PERSONAL.get(comparison["output_column_name"], set())
+            labels = [
+                level["label_for_charts"]
+                for level in reversed(comparison["comparison_levels"])
+                if not level.get("is_null_level")
+            ]
+            counting = [n for n, label in enumerate(labels) if label in personal]
+            if counting:
+                found.append((place, counting))
+        return found
 
     def prior_weight(self) -> float:
         """The weight two records have before anything of them is compared."""
@@ -101,24 +148,6 @@ def read_model(file: str | Path) -> MatchModel:
         content["matches_per_record"],
         content["frequencies"],
     )
-
-
-def personal_levels() -> list[tuple[int, list[int]]]:
-    """For each personal comparison its place in ``levels``, and the levels that count.
-
-    Places count from one, as lists in SQL do.
-    """
-    found = []
-    for place, (name, levels) in enumerate(COMPARISONS.items(), start=1):
-        labels = [label for label, _ in reversed(levels) if label != "missing"]
-        counting = [
-            number
-            for number, label in enumerate(labels)
-            if label in PERSONAL.get(name, ())
-        ]
-        if counting:
-            found.append((place, counting))
-    return found
 
 
 def same_first_name() -> list[str]:

@@ -21,7 +21,7 @@ def stage_names(
 ) -> None:
     """Build ``staged_name``: the names of the nodes in ``compared_node``, put right."""
     for column in ("first_name", "last_name"):
-        frequencies = model.frequencies[column] if model else {}
+        frequencies = model.frequencies.get(column, {}) if model else {}
         connection.execute(
             f"""
             create or replace temp table known_{column} as

@@ -31,6 +31,9 @@ _CONTENT = {
     "party_identification": "party_id",
 }
 
+# Texts beside the attributes of the canonical model: there where a mapping makes it.
+_TEXTS = "party_attribute"
+
 # Where features come from, and the columns that name the records concerned.
 _SOURCES = {
     "individual": {
@@ -52,6 +55,7 @@ def prepare_nodes(connection: duckdb.DuckDBPyConnection) -> None:
     """Define what building nodes needs, and digest what every record says now."""
     define_macros(connection)
     stage_nicknames(connection)
+    _stage_attributes(connection)
     _stage_digests(connection)
 
 
@@ -163,12 +167,7 @@ def _block_values(
 
 def stage_nicknames(connection: duckdb.DuckDBPyConnection) -> None:
     """Fold the nicknames as names are folded; there are none without the seed."""
-    seeded = connection.execute(
-        """
-        select count(*) from duckdb_tables()
-        where schema_name = 'reference' and table_name = 'nickname'
-        """
-    ).fetchall()[0][0]
+    seeded = _has_table(connection, "reference", "nickname")
     source = (
         "reference.nickname"
         if seeded
@@ -184,6 +183,45 @@ def stage_nicknames(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
+def _stage_attributes(connection: duckdb.DuckDBPyConnection) -> None:
+    """Fold what is compared as plain text; few canonical models have the table."""
+    there = _has_table(connection, "dmo", _TEXTS)
+    source = (
+        f"dmo.{_TEXTS}"
+        if there
+        else "(select null::varchar as party_id, null::varchar as attribute_name, "
+        "null::varchar as attribute_value) where false"
+    )
+    connection.execute(
+        f"""
+        create or replace temp table node_attribute as
+        select record, map(list(name order by name), list(value order by name))
+            as attributes
+        from (
+            select party_id as record, attribute_name as name,
+                string_agg(distinct fold_text(attribute_value), ' '
+                    order by fold_text(attribute_value)) as value
+            from {source}
+            group by all
+        )
+        where value is not null
+        group by record
+        """
+    )
+
+
+def _has_table(connection: duckdb.DuckDBPyConnection, schema: str, name: str) -> bool:
+    return bool(
+        connection.execute(
+            """
+            select count(*) from duckdb_tables()
+            where schema_name = ? and table_name = ?
+            """,
+            [schema, name],
+        ).fetchall()[0][0]
+    )
+
+
 def _stage_digests(connection: duckdb.DuckDBPyConnection) -> None:
     """Digest everything a record says, apart from when it was loaded.
 
@@ -192,7 +230,8 @@ def _stage_digests(connection: duckdb.DuckDBPyConnection) -> None:
     processor that sorted md5 digests took, and the order of rows cannot matter.
     """
     digests = []
-    for table, record in _CONTENT.items():
+    texts = {_TEXTS: "party_id"} if _has_table(connection, "dmo", _TEXTS) else {}
+    for table, record in (_CONTENT | texts).items():
         columns = [
             quoted(name)
             for (name,) in connection.execute(

@@ -23,17 +23,20 @@ class Pair:
     """Said to be the same by a person, whatever else: never parted."""
 
 
-def partition(pairs: list[Pair], join_weight: float) -> dict[str, str]:
+def partition(
+    pairs: list[Pair], join_weight: float, unseen_weight: float = 0.0
+) -> dict[str, str]:
     """Split one group into parts without contradictions.
 
     Args:
         pairs: The compared pairs of the group; records are names.
         join_weight: The average weight from which two parts are joined.
+        unseen_weight: What a pair that is not among ``pairs`` weighs.
 
     Returns:
         For every record the smallest record of its part.
     """
-    parts = _Parts(pairs, join_weight)
+    parts = _Parts(pairs, join_weight, unseen_weight)
     parts.join_all()
     return {
         record: min(members) for members in parts.members.values() for record in members
@@ -43,17 +46,20 @@ def partition(pairs: list[Pair], join_weight: float) -> dict[str, str]:
 class _Parts:
     """Average-linkage clustering over a sparse set of pairs, best first."""
 
-    def __init__(self, pairs: list[Pair], join_weight: float) -> None:
+    def __init__(
+        self, pairs: list[Pair], join_weight: float, unseen_weight: float
+    ) -> None:
         self._join_weight = join_weight
+        self._unseen_weight = unseen_weight
         records = {record for pair in pairs for record in (pair.left, pair.right)}
         self.members: dict[str, set[str]] = {record: {record} for record in records}
-        # Per part and neighbouring part: sum of weights, links, contradictions.
-        self._between: dict[str, dict[str, tuple[float, int, int]]] = {
+        # Per part and neighbouring part: sum of weights, pairs, links, contradictions.
+        self._between: dict[str, dict[str, tuple[float, int, int, int]]] = {
             record: {} for record in records
         }
         self._queue: list[tuple[float, str, str, int, int]] = []
         for pair in pairs:
-            between = (pair.weight, int(pair.linked), int(pair.vetoed))
+            between = (pair.weight, 1, int(pair.linked), int(pair.vetoed))
             self._between[pair.left][pair.right] = between
             self._between[pair.right][pair.left] = between
             self._offer(pair.left, pair.right)
@@ -77,9 +83,10 @@ class _Parts:
             self._join(a, b)
 
     def _offer(self, a: str, b: str) -> None:
-        weight, links, vetoes = self._between[a][b]
+        weight, pairs, links, vetoes = self._between[a][b]
         sizes = len(self.members[a]), len(self.members[b])
-        average = weight / (sizes[0] * sizes[1])
+        all_pairs = sizes[0] * sizes[1]
+        average = (weight + self._unseen_weight * (all_pairs - pairs)) / all_pairs
         if links and not vetoes and average >= self._join_weight:
             a, b, sizes = (a, b, sizes) if a < b else (b, a, sizes[::-1])
             heapq.heappush(self._queue, (-average, a, b, *sizes))
@@ -93,11 +100,12 @@ class _Parts:
             self._between[other].pop(b)
             if other == a:
                 continue
-            mine = kept.get(other, (0.0, 0, 0))
+            mine = kept.get(other, (0.0, 0, 0, 0))
             merged = (
                 mine[0] + between[0],
                 mine[1] + between[1],
                 mine[2] + between[2],
+                mine[3] + between[3],
             )
             kept[other] = self._between[other][a] = merged
         for other in kept:

@@ -43,10 +43,13 @@ def stage_people(
     else:
         _stage_group_pairs(connection, rules.refinement)
         _stage_group_facts(connection, rules, scorer)
+    refinement = rules.refinement
     groups = 0
     parts: list[tuple[str, str]] = []
     for pairs in _contradicted_groups(connection):
-        parts.extend(partition(pairs, rules.refinement.join_weight).items())
+        parts.extend(
+            partition(pairs, refinement.join_weight, refinement.unseen_weight).items()
+        )
         groups += 1
     if parts:
         _cut(connection, parts)
@@ -83,7 +86,7 @@ def _stage_decided_facts(connection: duckdb.DuckDBPyConnection) -> None:
             bool_or(pair.rule = 'different') as vetoed,
             bool_or(pair.rule = 'same') as same
         from (
-            select node_l, node_r, '' as rule, 1.0 as weight, true as linked
+            select node_l, node_r, '' as rule, 1::double as weight, true as linked
             from link_edge
             union all
             select node_l, node_r, rule, 0.0, false from staged_decided
@@ -156,8 +159,8 @@ def _stage_group_facts(
 ) -> None:
     """What each pair within a group says: its weight, its link, its contradictions.
 
-    The prior is left out: it says how rarely two records of the whole data belong
-    together, and these two are already in one group.
+    The prior is left out unless the ruleset counts it: it says how rarely two records
+    of the whole data belong together, and these two are already in one group.
     """
     connection.execute(
         """
@@ -186,7 +189,7 @@ def _stage_group_facts(
             using (node_l, node_r)
         left join staged_decided as decided using (node_l, node_r)
         """,
-        {"prior": scorer.model.prior_weight()},
+        {"prior": 0.0 if rules.refinement.count_prior else scorer.model.prior_weight()},
     )
     connection.execute(
         """

@@ -74,6 +74,7 @@ def resolve(
     say: Say = print,
     ruleset: Ruleset | None = None,
     model: MatchModel | None = None,
+    account_model: MatchModel | None = None,
     full: bool | None = None,
 ) -> ResolutionResult:
     """Resolve what changed, or all records, and publish the people or hold the run.
@@ -86,6 +87,7 @@ def resolve(
         say: Told one line per step.
         ruleset: Another ruleset than the one shipped.
         model: Another model for people than the one that the ruleset names.
+        account_model: The same for companies.
         full: True resolves everybody, False what changed wherever that is possible;
             by default it depends on how much changed.
 
@@ -98,16 +100,18 @@ def resolve(
     with clock.step("changes"):
         prepare_nodes(connection)
     program = program_version(connection)
-    use = ruleset.individual.model
-    if model is None and use:
-        model = read_model(use.file)
     outcomes = {}
-    for name in ("individual", "account"):
+    for name, given in (("individual", model), ("account", account_model)):
         resolution = _Resolution(
-            connection, ruleset, name, model if name == "individual" else None, clock
+            connection, ruleset, name, given or _named_model(ruleset, name), clock
         )
         outcomes[name] = resolution.run(run, as_of, program, full=full)
     return ResolutionResult(run=run, outcomes=outcomes, seconds=dict(clock.seconds))
+
+
+def _named_model(ruleset: Ruleset, name: str) -> MatchModel | None:
+    use = getattr(ruleset, name).model
+    return read_model(use.file) if use and use.file else None
 
 
 class _Clock:

@@ -115,15 +115,16 @@ class IndividualRules(ObjectRules):
 
 
 class AccountRules(ObjectRules):
-    """Rules for companies; deterministic only."""
+    """Rules for companies."""
 
     fields = ACCOUNT
 
     @pydantic.model_validator(mode="after")
-    def _deterministic(self) -> "AccountRules":
-        if self.model is not None or self.cannot_link:
-            raise ValueError(
-                "accounts are matched by rules alone; remove model and cannot_link"
+    def _without_facts_of_people(self) -> "AccountRules":
+        if self.cannot_link:
+            raise MisplacedError(
+                "companies have neither birth dates nor first names; remove it",
+                "cannot_link",
             )
         return self
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from cdp_assets.identity.model import COLUMNS, WEIGHED_BY_FREQUENCY, MatchModel
+from cdp_assets.identity.model import MatchModel
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,7 +35,7 @@ class Scorer:
         self._warehouse = warehouse
         self._private = private
         records = warehouse.sql(
-            f"select {', '.join(COLUMNS)} from staged_matchable"
+            f"select {', '.join(model.columns())} from staged_matchable"
         ).to_arrow_reader(100_000)
         private.register("incoming", records)
         private.execute("create table record as select * from incoming")
@@ -78,7 +78,7 @@ class Scorer:
     def _frequency_tables(self) -> dict[str, str]:
         """How frequent names are, as the model froze it; unknown names are average."""
         tables = {}
-        for column in WEIGHED_BY_FREQUENCY:
+        for column in self.model.weighed_by_frequency():
             frequencies = self.model.frequencies[column]
             tables[column] = f"frequency_{column}"
             self._private.execute(

@@ -13,6 +13,8 @@ CannotLink = Literal[
     "first_names_conflict",
     "suffixes_conflict",
     "suffix_on_one_side",
+    "identifiers_conflict",
+    "nothing_personal_agrees",
 ]
 
 
@@ -56,9 +58,14 @@ class Block(Declaration):
 
 
 class ModelUse(Declaration):
-    """The probabilistic model: which pairs it scores and which scores link."""
+    """The probabilistic model: which pairs it scores and which scores link.
 
-    file: str
+    ``file`` lies beside the ruleset; without one the model has to be handed over.
+    ``needs_personal`` keeps the model from linking on what a whole household shares.
+    """
+
+    file: str | None = None
+    needs_personal: bool = True
     keep_weight: float
     link_weight: float
     blocking: list[Block] = pydantic.Field(min_length=1)
@@ -116,12 +123,16 @@ class Refinement(Declaration):
     A pair contradicts when a hard fact says so, or when its weight, prior apart, lies
     below ``contradiction_weight``. ``join_weight`` is the average weight, prior apart,
     from which two parts are joined. Groups above ``largest_group`` are judged by their
-    evidence alone, because comparing all their pairs grows with the square.
+    candidate pairs alone, because comparing all their pairs grows with the square; a
+    pair that was not compared weighs ``unseen_weight``. With ``count_prior`` all these
+    weights count the prior: 0 is then as likely one person as two.
     """
 
     contradiction_weight: float = -6.0
     join_weight: float = 0.0
     largest_group: int = pydantic.Field(default=300, ge=3)
+    unseen_weight: float = 0.0
+    count_prior: bool = False
 
 
 class Gates(Declaration):

@@ -7,7 +7,8 @@ that rules and model compare; ``staged_shared`` names what was left out.
 
 import duckdb
 
-from cdp_assets.identity.fields import OBJECTS
+from cdp_assets.identity.derived import derive
+from cdp_assets.identity.fields import BLOCKING_ONLY, OBJECTS
 from cdp_assets.identity.model import MatchModel
 from cdp_assets.identity.names import stage_names
 from cdp_assets.identity.rules import ObjectRules
@@ -119,6 +120,18 @@ def stage_matchable(
         left join staged_name as name on node.node_id = name.node_id
         """
     )
+    derive(connection, _asked_for(rules, model))
+
+
+def _asked_for(rules: ObjectRules, model: MatchModel | None) -> set[str]:
+    """The derived columns that the ruleset blocks by, or the model compares."""
+    blocking = rules.model.blocking if rules.model else []
+    return {
+        BLOCKING_ONLY[field].column
+        for block in blocking
+        for field in block.fields
+        if field in BLOCKING_ONLY
+    }.union(model.columns() if model and model.settings else ())
 
 
 def carried(object_name: str, field: str, nodes: str) -> str:

@@ -64,11 +64,40 @@ _SUFFIX_ON_ONE_SIDE = """
     and not coalesce(l.birth_year = r.birth_year, false)
 """
 
+_ISSUERS = (
+    "list_transform({0}.identifiers, "
+    "lambda number: regexp_replace(number, '[|][^|]*$', ''))"
+)
+
+# Two numbers of one issuer, unless one is the other with up to two typos.
+_IDENTIFIERS = f"""
+    not list_has_any(l.identifiers, r.identifiers)
+    and list_has_any({_ISSUERS.format("l")}, {_ISSUERS.format("r")})
+    and (len(l.identifiers) + len(r.identifiers) > 2
+        or damerau_levenshtein(l.identifiers[1], r.identifiers[1]) > 2)
+"""
+
+# Who lives together shares last name, address and often the inbox. First names that
+# have nothing in common are two people, unless birth date or a number say otherwise.
+_NOTHING_PERSONAL = f"""
+    not ({sided(" or ".join(f"({form})" for form in same_first_name()))})
+    and {sided(FIRST_NAME_SIMILARITY)} < 0.8
+    and not coalesce(list_contains(r.first_name_forms, l.middle_name), false)
+    and not coalesce(list_contains(l.first_name_forms, r.middle_name), false)
+    and not coalesce(list_contains(l.last_name_words, r.first_name), false)
+    and not coalesce(list_contains(r.last_name_words, l.first_name), false)
+    and not coalesce(damerau_levenshtein(
+        strftime(l.birth_date, '%Y%m%d'), strftime(r.birth_date, '%Y%m%d')) <= 2, false)
+    and not list_has_any(l.identifiers, r.identifiers)
+"""
+
 FACTS: dict[CannotLink, str] = {
     "birth_dates_conflict": _BIRTH_DATES,
     "first_names_conflict": _FIRST_NAMES,
     "suffixes_conflict": _SUFFIXES,
     "suffix_on_one_side": _SUFFIX_ON_ONE_SIDE,
+    "identifiers_conflict": _IDENTIFIERS,
+    "nothing_personal_agrees": _NOTHING_PERSONAL,
 }
 
 

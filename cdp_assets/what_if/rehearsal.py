@@ -65,7 +65,7 @@ def read_trial(file: Path) -> Trial:
             ) from None
     ruleset = read_ruleset(file)
     use = ruleset.individual.model
-    if use is None:
+    if use is None or use.file is None:
         return Trial(ruleset, None)
     beside = file.resolve().parent / use.file
     return Trial(ruleset, read_model(beside if beside.exists() else use.file))

@@ -111,7 +111,7 @@ def test_the_shipped_ruleset_has_the_articles_three_rules() -> None:
         (
             ["account", "cannot_link"],
             ["suffixes_conflict"],
-            ["accounts are matched by rules alone"],
+            ["account.cannot_link", "neither birth dates"],
         ),
         (
             ["account", "match_rules", "website_domain", "overruled_below"],

@@ -1,0 +1,300 @@
+"""What is compared of a file of which nothing is known but its map.
+
+Chosen by what the file holds: a comparison whose attribute hardly any record has would
+be trained on nothing. Levels are written as those of the shipped model: the first that
+holds counts, and every condition is symmetric.
+"""
+
+from cdp_assets.identity.comparisons import COMPARISONS
+from cdp_assets.identity.derived import slug
+
+Levels = list[tuple[str, str]]
+
+# An attribute that fewer records have is left out.
+_LEAST_SHARE = 0.005
+
+# Texts of more words than this on average are compared by their words.
+_SHORT_TEXT = 2.5
+
+
+def _overlap(words: str, share: float) -> str:
+    """Whether two texts have that share of all their words in common.
+
+    Of n words in common among a and b words, n / (a + b - n) is the share.
+    """
+    least = share / (1 + share)
+    return (
+        f"len(list_intersect({words}_l, {words}_r)) "
+        f">= {least:.4f} * (len({words}_l) + len({words}_r))"
+    )
+
+
+_BIRTH_DATE: Levels = [
+    ("missing", "birth_text_l is null or birth_text_r is null"),
+    ("same", "birth_text_l = birth_text_r"),
+    ("one digit", "damerau_levenshtein(birth_text_l, birth_text_r) = 1"),
+    (
+        "same year, no day",
+        "year_of_birth_l = year_of_birth_r and (birth_is_rough_l or birth_is_rough_r)",
+    ),
+    (
+        "day and month swapped",
+        "year_of_birth_l = year_of_birth_r "
+        "and day_of_birth_l[1:2] = day_of_birth_r[3:4] "
+        "and day_of_birth_l[3:4] = day_of_birth_r[1:2]",
+    ),
+    ("two digits", "damerau_levenshtein(birth_text_l, birth_text_r) = 2"),
+    ("different", "else"),
+]
+
+_PLACE: Levels = [
+    (
+        "missing",
+        "(postal_code_l is null or postal_code_r is null) "
+        "and (city_l is null or city_r is null)",
+    ),
+    ("same postal code", "postal_code_l = postal_code_r"),
+    (
+        "similar postal code",
+        "damerau_levenshtein(postal_code_l, postal_code_r) = 1",
+    ),
+    ("same city", "city_l = city_r"),
+    ("similar city", "jaro_winkler_similarity(city_l, city_r) >= 0.88"),
+    ("same postal area", "postal_area_l = postal_area_r"),
+    ("different", "else"),
+]
+
+_SIMILAR_STREET = (
+    "(jaro_winkler_similarity(street_l, street_r) >= 0.9 "
+    f"or {_overlap('street_words', 0.5)})"
+)
+
+# Who lives together shares street and place: one comparison, or it would count twice.
+_SAME_PLACE = (
+    "(postal_code_l = postal_code_r or city_l = city_r "
+    "or postal_area_l = postal_area_r)"
+)
+_ADDRESS: Levels = [
+    (
+        "missing",
+        f"(street_l is null or street_r is null) and ({_PLACE[0][1]})",
+    ),
+    ("same street and place", f"street_l = street_r and {_SAME_PLACE}"),
+    ("similar street, same place", f"{_SIMILAR_STREET} and {_SAME_PLACE}"),
+    ("same street", "street_l = street_r"),
+    ("similar street", _SIMILAR_STREET),
+    *_PLACE[1:],
+]
+_EMAIL: Levels = [
+    ("missing", "len(emails_l) = 0 or len(emails_r) = 0"),
+    ("same", "email_l = email_r"),
+    ("one in common", "list_has_any(emails_l, emails_r)"),
+    ("same mailbox elsewhere", "list_has_any(local_parts_l, local_parts_r)"),
+    (
+        "one typo",
+        "jaro_winkler_similarity(emails_l[1], emails_r[1]) >= 0.88 "
+        "and damerau_levenshtein(emails_l[1], emails_r[1]) <= 2",
+    ),
+    (
+        "similar mailbox",
+        "jaro_winkler_similarity(local_parts_l[1], local_parts_r[1]) >= 0.88",
+    ),
+    ("different", "else"),
+]
+
+_PHONE: Levels = [
+    ("missing", "len(phones_l) = 0 or len(phones_r) = 0"),
+    ("same", "phone_l = phone_r"),
+    ("one in common", "list_has_any(phones_l, phones_r)"),
+    ("same but for the prefix", "phones_l[1][-7:] = phones_r[1][-7:]"),
+    ("one digit", "damerau_levenshtein(phones_l[1], phones_r[1]) <= 1"),
+    ("different", "else"),
+]
+
+_IDENTIFIER: Levels = [
+    ("missing", "not list_has_any(issuers_l, issuers_r)"),
+    ("same", "list_has_any(identifiers_l, identifiers_r)"),
+    ("one typo", "damerau_levenshtein(identifiers_l[1], identifiers_r[1]) <= 1"),
+    ("different", "else"),
+]
+
+_MIDDLE_NAME: Levels = [
+    ("missing", "middle_name_l is null or middle_name_r is null"),
+    ("same", "middle_name_l = middle_name_r"),
+    (
+        "initial or similar",
+        "(least(length(middle_name_l), length(middle_name_r)) = 1 "
+        "and middle_name_l[1] = middle_name_r[1]) "
+        "or jaro_winkler_similarity(middle_name_l, middle_name_r) >= 0.85",
+    ),
+    ("different", "else"),
+]
+
+_GENDER: Levels = COMPARISONS["gender"]
+
+
+def _name(name: str) -> Levels:
+    """A first or last name, also where it stands among the other words of the name."""
+    value = f"{name}_l", f"{name}_r"
+    similar = f"jaro_winkler_similarity({value[0]}, {value[1]})"
+    elsewhere = (
+        f"list_contains(name_words_l, {value[1]}) "
+        f"or list_contains(name_words_r, {value[0]})"
+    )
+    first = name == "first_name"
+    levels = [
+        ("missing", f"{value[0]} is null or {value[1]} is null"),
+        ("same", f"{value[0]} = {value[1]}"),
+    ]
+    if first:
+        levels += [
+            (
+                "initial",
+                f"least(length({value[0]}), length({value[1]})) = 1 "
+                f"and {value[0]}[1] = {value[1]}[1]",
+            ),
+            (
+                "nickname or one of several",
+                "list_has_any(first_name_forms_l, first_name_forms_r)",
+            ),
+        ]
+    levels += [
+        ("one typo", f"damerau_levenshtein({value[0]}, {value[1]}) = 1 "
+         f"and least(length({value[0]}), length({value[1]})) > 3"),
+        ("among the words", elsewhere),
+        ("another spelling", f"{name}_sound_l = {name}_sound_r or {similar} >= 0.92"),
+        ("similar", f"{similar} >= 0.82"),
+        ("different", "else"),
+    ]  # fmt: skip
+    return levels
+
+
+def _text(column: str, words: float, *, numbers: bool = False) -> Levels:
+    """A text attribute, by its spelling if short and by its words if long."""
+    left, right = f"{column}_l", f"{column}_r"
+    levels = [
+        ("missing", f"{left} is null or {right} is null"),
+        ("same", f"{left} = {right}"),
+    ]
+    similar = f"jaro_winkler_similarity({left}, {right})"
+    if numbers:
+        apart = f"abs(try_cast({left} as double) - try_cast({right} as double))"
+        levels += [("next to it", f"{apart} <= 1")]
+    elif words > _SHORT_TEXT:
+        words_column = f"{column}_words"
+        levels += [
+            (
+                "nearly all words",
+                f"{_overlap(words_column, 0.75)} or {similar} >= 0.97",
+            ),
+            ("most words", f"{_overlap(words_column, 0.5)}"),
+            ("some words", f"{_overlap(words_column, 0.3)}"),
+            ("few words", f"{_overlap(words_column, 0.15)}"),
+        ]
+    else:
+        levels += [
+            ("one typo", f"{similar} >= 0.92"),
+            (
+                "one contains the other",
+                f"contains({left}, {right}) or contains({right}, {left})",
+            ),
+            ("similar", f"{similar} >= 0.82"),
+        ]
+    return [*levels, ("different", "else")]
+
+
+class Profile:
+    """What a file holds: per attribute the share of records that have it."""
+
+    def __init__(
+        self,
+        shares: dict[str, float],
+        texts: dict[str, tuple[float, float, bool]],
+    ) -> None:
+        """Keep the shares, and of text attributes also words on average and numbers."""
+        self._shares = shares
+        self._texts = texts
+
+    def comparisons(self, object_name: str) -> dict[str, Levels]:
+        """The comparisons the file has enough for, in a fixed order."""
+        offered = _PEOPLE if object_name == "individual" else _COMPANIES
+        chosen = {
+            name: levels
+            for name, levels in offered.items()
+            if self._shares.get(name, 0) >= _LEAST_SHARE
+        }
+        # The address says where as well.
+        chosen.pop("place" if "address" in chosen else "", None)
+        for name, (share, words, numbers) in sorted(self._texts.items()):
+            if share >= _LEAST_SHARE:
+                column = f"attribute_{slug(name)}"
+                chosen[column] = _text(column, words, numbers=numbers)
+        return chosen
+
+
+_PEOPLE: dict[str, Levels] = {
+    "first_name": _name("first_name"),
+    "last_name": _name("last_name"),
+    "middle_name": _MIDDLE_NAME,
+    "birth_date": _BIRTH_DATE,
+    "identifier": _IDENTIFIER,
+    "email": _EMAIL,
+    "phone": _PHONE,
+    "address": _ADDRESS,
+    "place": _PLACE,
+    "gender": _GENDER,
+}
+
+_WEBSITE: Levels = [
+    ("missing", "website_domain_l is null or website_domain_r is null"),
+    ("same", "website_domain_l = website_domain_r"),
+    ("similar", "jaro_winkler_similarity(website_domain_l, website_domain_r) >= 0.9"),
+    ("different", "else"),
+]
+
+_COMPANIES: dict[str, Levels] = {
+    "name": [
+        ("missing", "full_name_l is null or full_name_r is null"),
+        ("same", "full_name_l = full_name_r"),
+        (
+            "nearly all words",
+            f"{_overlap('full_name_words', 0.75)} "
+            "or jaro_winkler_similarity(full_name_l, full_name_r) >= 0.96",
+        ),
+        (
+            "most words",
+            f"{_overlap('full_name_words', 0.5)} "
+            "or jaro_winkler_similarity(full_name_l, full_name_r) >= 0.92",
+        ),
+        ("some words", f"{_overlap('full_name_words', 0.3)}"),
+        ("similar", "jaro_winkler_similarity(full_name_l, full_name_r) >= 0.8"),
+        ("few words", f"{_overlap('full_name_words', 0.15)}"),
+        ("different", "else"),
+    ],
+    "website": _WEBSITE,
+    "identifier": _IDENTIFIER,
+    "phone": _PHONE,
+    "address": _ADDRESS,
+    "place": _PLACE,
+}
+
+# Where a level of this label agrees on one value, how rare the value is counts too.
+FREQUENT = {
+    ("first_name", "same"): "first_name",
+    ("last_name", "same"): "last_name",
+    ("birth_date", "same"): "birth_text",
+    ("place", "same postal code"): "postal_code",
+    ("place", "same city"): "city",
+    ("address", "same postal code"): "postal_code",
+    ("address", "same city"): "city",
+    ("email", "same"): "email",
+    ("phone", "same"): "phone",
+    ("name", "same"): "full_name",
+}
+
+
+def frequency_column(comparison: str, label: str) -> str | None:
+    """The column whose rarity a level's weight follows."""
+    if comparison.startswith("attribute_"):
+        return comparison if label == "same" else None
+    return FREQUENT.get((comparison, label))

@@ -27,11 +27,14 @@ from cdp_assets.identity.bench.records import (
 )
 from cdp_assets.identity.bench.training import train_on
 from cdp_assets.identity.bench.values import settle_national_numbers
+from cdp_assets.identity.decided import stage_decided
 from cdp_assets.identity.evaluation import Quality, quality_of
+from cdp_assets.identity.evidence import stage_pairs
 from cdp_assets.identity.model import MatchModel
 from cdp_assets.identity.nodes import prepare_nodes, stage_nodes
 from cdp_assets.identity.resolve import resolve
 from cdp_assets.identity.rules import RULESET, ObjectRules, Ruleset, read_ruleset
+from cdp_assets.identity.shared import stage_all_matchable
 from cdp_assets.identity.verdict import Verdict
 from cdp_assets.paths import Paths
 from cdp_assets.warehouse import Warehouse, utc_now
@@ -149,18 +152,7 @@ def _resolve(
             name: _opened(getattr(ruleset, name)) for name in ("individual", "account")
         }
     )
-    model: MatchModel | None = None
-    if rules.model:
-        with clock.step("train"):
-            prepare_nodes(connection)
-            stage_nodes(connection, opened, declared.object, changed_only=False)
-            model = train_on(connection, declared.object, rules)
-            opened, broken = _keep_facts(connection, opened, declared.object)
-        for fact, share in broken.items():
-            clock.say(
-                f"{fact}: {share:.1%} of the pairs that are surely one contradict it; "
-                "left to the model"
-            )
+    model, opened = _train(connection, declared.object, opened, clock)
     result = resolve(
         connection,
         run=1,
@@ -185,6 +177,34 @@ def _resolve(
         )
         for verdict in result.outcomes[declared.object].verdicts
     ]
+
+
+def _train(
+    connection: duckdb.DuckDBPyConnection, name: str, ruleset: Ruleset, clock: _Clock
+) -> tuple[MatchModel | None, Ruleset]:
+    """The model, where the ruleset uses one, and the ruleset as the file bears it.
+
+    Keeps the pairs that blocking finds in ``bench_candidate``.
+    """
+    rules: ObjectRules = getattr(ruleset, name)
+    model, broken = None, dict[str, float]()
+    with clock.step("train"):
+        prepare_nodes(connection)
+        stage_nodes(connection, ruleset, name, changed_only=False)
+        if rules.model:
+            model = train_on(connection, name, rules)
+            ruleset, broken = _keep_facts(connection, ruleset, name)
+        else:
+            stage_all_matchable(connection, name, rules, None)
+            stage_decided(connection, name)
+            stage_pairs(connection, name, rules)
+        connection.execute("create temp table bench_candidate as from candidate")
+    for fact, share in broken.items():
+        clock.say(
+            f"{fact}: {share:.1%} of the pairs that are surely one contradict it; "
+            "left to the model"
+        )
+    return model, ruleset
 
 
 def _keep_facts(
@@ -295,20 +315,17 @@ def _compare(
 
 def _ceiling(connection: duckdb.DuckDBPyConnection, true_pairs: int) -> float:
     """The share of true pairs that are among those compared at first."""
-    compared = connection.execute(
-        "select count(*) from duckdb_tables() where table_name = 'candidate'"
-    ).fetchall()[0][0]
-    if not (compared and true_pairs):
-        return 0.0
+    if not true_pairs:
+        return 1.0
     found = connection.execute(
         """
         with node as (
             select node_id, entity
             from truth_cluster inner join identity.node using (record)
         )
-        select count(*) from candidate
-        inner join node as l on candidate.node_l = l.node_id
-        inner join node as r on candidate.node_r = r.node_id
+        select count(*) from bench_candidate as pair
+        inner join node as l on pair.node_l = l.node_id
+        inner join node as r on pair.node_r = r.node_id
         where l.entity = r.entity
         """
     ).fetchall()[0][0]

@@ -88,35 +88,51 @@ def add_left_out(
     )
 
 
+def stage_keyed(
+    connection: duckdb.DuckDBPyConnection, object_name: str, rules: ObjectRules
+) -> int:
+    """Build ``keyed_<n>`` of every query: the rows that make pairs, of all records.
+
+    Returns:
+        How many pairs equal values make, before any is made.
+    """
+    made = 0
+    for number, query in enumerate(pair_queries(object_name, rules).values()):
+        connection.execute(
+            f"create or replace temp table keyed_{number} as {query.rows()}"
+        )
+        counted = connection.execute(query.pairs_made(f"keyed_{number}")).fetchall()
+        made += int(counted[0][0])
+    return made
+
+
 def stage_pairs(
     connection: duckdb.DuckDBPyConnection, object_name: str, rules: ObjectRules
 ) -> None:
     """Build ``rule_pair`` and ``candidate``: the pairs of all records to judge.
 
-    Decided pairs (``staged_decided``) are scored like those that a rule holds for.
+    Reads what ``stage_keyed`` made. Decided pairs (``staged_decided``) are scored like
+    those that a rule holds for.
     """
     create_pairs(connection)
-    for name, query in pair_queries(object_name, rules).items():
+    # One statement per query: DuckDB plans a union of thirty for minutes.
+    for number, name in enumerate(queries := pair_queries(object_name, rules)):
+        pairs = queries[name].pairs(f"keyed_{number}")
         if name in rules.match_rules:
             connection.execute(
-                f"insert into rule_pair select *, ? from ({query.pairs()})", [name]
+                f"insert into rule_pair select *, ? from ({pairs})", [name]
             )
-    # One statement per key: DuckDB plans a union of thirty for minutes.
+        else:
+            connection.execute(f"insert into candidate {pairs}")
+        connection.execute(f"drop table keyed_{number}")
     connection.execute(
         """
-        create or replace temp table candidate_found as
+        create or replace temp table candidate as
+        select node_l, node_r from candidate
+        union
         select node_l, node_r from rule_pair
-        union all
+        union
         select node_l, node_r from staged_decided
-        """
-    )
-    for name, query in pair_queries(object_name, rules).items():
-        if name not in rules.match_rules:
-            connection.execute(f"insert into candidate_found {query.pairs()}")
-    connection.execute(
-        """
-        insert into candidate select distinct node_l, node_r from candidate_found;
-        drop table candidate_found;
         """
     )
 

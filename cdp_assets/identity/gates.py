@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import duckdb
 
 from cdp_assets.identity.decided import contradicting, spare_decided
-from cdp_assets.identity.evidence import pair_queries
+from cdp_assets.identity.evidence import stage_keyed
 from cdp_assets.identity.label_gate import label_gate
 from cdp_assets.identity.promotion import Changes
 from cdp_assets.identity.rules import ObjectRules
@@ -25,11 +25,8 @@ def pair_gates(
     A single value that would make more than ``pairs_of_one_value`` is left out, and
     stands in ``identity.shared_identifier``; it must not hold everybody else's.
     """
-    total = sum(
-        int(connection.execute(query.pairs_made()).fetchall()[0][0])
-        for query in pair_queries(object_name, rules).values()
-    )
-    return budget_gates(connection, rules, total)
+    made = stage_keyed(connection, object_name, rules)
+    return budget_gates(connection, rules, made)
 
 
 def budget_gates(

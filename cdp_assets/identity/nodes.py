@@ -126,6 +126,7 @@ def stage_nodes(
         inner join node_digest as digest on feature.record = digest.record
         """
     )
+    connection.execute("drop table node_feature")
 
 
 def count_nodes(connection: duckdb.DuckDBPyConnection, object_name: str) -> int:

@@ -45,21 +45,26 @@ class PairQuery:
         equal = [f"l.{key} = r.{key}" for key in self.keys]
         return " and ".join(equal + self.filters)
 
-    def pairs(self) -> str:
-        """SELECT of the pairs ``node_l``, ``node_r``, each once, the smaller first."""
+    def pairs(self, rows: str) -> str:
+        """SELECT of the pairs ``node_l``, ``node_r``, each once, the smaller first.
+
+        Args:
+            rows: A table of the query's rows.
+        """
         return f"""
             select {"distinct" if self.repeats else ""}
                 l.node_id as node_l, r.node_id as node_r
-            from ({self._rows()}) as l
-            inner join ({self._rows()}) as r
-                on {self.alike()} and l.node_id < r.node_id
+            from {rows} as l
+            inner join {rows} as r on {self.alike()} and l.node_id < r.node_id
         """
 
-    def _rows(self) -> str:
-        return _capped(
-            _capped(self.keyed(), self.values, self.at_most),
-            self.keys,
-            self.at_most_of_keys,
+    def rows(self) -> str:
+        """SELECT of the rows that make pairs: not alone with a key, nor too many."""
+        most = self.at_most_of_keys
+        limit = f"between 2 and {most}" if most is not None else ">= 2"
+        return (
+            f"select * from ({_capped(self.keyed(), self.values, self.at_most)}) "
+            f"qualify count(*) over (partition by {', '.join(self.keys)}) {limit}"
         )
 
     def left_out(self, keyed: str | None = None) -> str:
@@ -80,13 +85,13 @@ class PairQuery:
             if most is not None
         )
 
-    def pairs_made(self) -> str:
+    def pairs_made(self, rows: str) -> str:
         """SELECT of how many pairs equal values make, before fuzzy criteria filter."""
         return f"""
             select coalesce(sum(records * (records - 1) // 2), 0)
             from (
                 select count(*) as records
-                from ({self._rows()}) group by {", ".join(self.keys)}
+                from {rows} group by {", ".join(self.keys)}
             )
         """
 

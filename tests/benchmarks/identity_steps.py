@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from cdp_assets.identity.evidence import pair_queries, stage_pairs
+from cdp_assets.identity.evidence import pair_queries, stage_keyed, stage_pairs
 from cdp_assets.identity.model import COLUMNS, read_model
 from cdp_assets.identity.resolve import resolve
 from cdp_assets.identity.rules import read_ruleset
@@ -94,16 +94,16 @@ def digests(paths: Paths, _: int) -> Detail:
 
 def joins(paths: Paths, _: int) -> Detail:
     """The floor: the raw joins of every rule and blocking key, counted."""
+    rules = read_ruleset().individual
     with Warehouse(paths).writing("benchmark") as connection:
         _stage(connection)
-        queries = pair_queries("individual", read_ruleset().individual)
         begun, spent = time.perf_counter(), time.process_time()
-        pairs = sum(
-            connection.execute(f"select count(*) from ({query.pairs()})").fetchall()[0][
-                0
-            ]
-            for query in queries.values()
-        )
+        pairs = 0
+        for query in pair_queries("individual", rules).values():
+            connection.execute(f"create or replace temp table keyed as {query.rows()}")
+            pairs += connection.execute(
+                f"select count(*) from ({query.pairs('keyed')})"
+            ).fetchall()[0][0]
         took = (time.perf_counter() - begun, time.process_time() - spent)
     return {"took": took, "pairs": pairs}
 
@@ -117,6 +117,7 @@ def splink(paths: Paths, _: int) -> Detail:
     assert rules.model is not None
     with Warehouse(paths).writing("benchmark") as connection:
         _stage(connection)
+        stage_keyed(connection, "individual", rules)
         stage_pairs(connection, "individual", rules)
         records = connection.sql(
             f"select {', '.join(COLUMNS)} from staged_matchable"

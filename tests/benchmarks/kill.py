@@ -103,6 +103,9 @@ POINTS: dict[str, Callable[[Path], bool]] = {
     "as identity promotes": lambda root: (
         purpose(root) == "identity resolution" and log_grows(root)
     ),
+    "after identity promoted": lambda root: purpose(root).startswith(
+        "dbt build of cus"
+    ),
     "as segments move": lambda root: purpose(root).startswith("segment"),
     "as changes are planned": lambda root: purpose(root).startswith("planning"),
     "during delivery": is_delivering,

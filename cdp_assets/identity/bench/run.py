@@ -29,7 +29,7 @@ from cdp_assets.identity.bench.training import train_on
 from cdp_assets.identity.bench.values import settle_national_numbers
 from cdp_assets.identity.decided import stage_decided
 from cdp_assets.identity.evaluation import Quality, quality_of
-from cdp_assets.identity.evidence import stage_pairs
+from cdp_assets.identity.evidence import stage_keyed, stage_pairs
 from cdp_assets.identity.model import MatchModel
 from cdp_assets.identity.nodes import prepare_nodes, stage_nodes
 from cdp_assets.identity.resolve import resolve
@@ -197,6 +197,7 @@ def _train(
         else:
             stage_all_matchable(connection, name, rules, None)
             stage_decided(connection, name)
+            stage_keyed(connection, name, rules)
             stage_pairs(connection, name, rules)
         connection.execute("create temp table bench_candidate as from candidate")
     for fact, share in broken.items():

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from cdp_assets.identity.bench.comparisons import Levels, Profile, frequency_column
 from cdp_assets.identity.decided import stage_decided
-from cdp_assets.identity.evidence import stage_pairs
+from cdp_assets.identity.evidence import stage_keyed, stage_pairs
 from cdp_assets.identity.model import MatchModel
 from cdp_assets.identity.rules import ObjectRules
 from cdp_assets.identity.shared import stage_all_matchable
@@ -87,6 +87,7 @@ def train_on(
     draft = _model(comparisons, frequencies, None, 0)
     stage_all_matchable(connection, object_name, rules, draft)
     stage_decided(connection, object_name)
+    stage_keyed(connection, object_name, rules)
     stage_pairs(connection, object_name, rules)
     records = _count(connection, "staged_matchable")
     candidates = _count(connection, "candidate")

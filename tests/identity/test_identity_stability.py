@@ -7,6 +7,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cdp_assets.identity.history import leads_to
 from cdp_assets.identity.promotion import promote, stage_changes, stage_promotion
 from cdp_assets.identity.rules import RULESET, Ruleset
 from cdp_assets.identity.stability import stage_everybody, stage_ids
@@ -233,6 +234,16 @@ def stage_partition(scene: Any, groups: list[int | None]) -> None:
         "create or replace temp table staged_tier as "
         "select record, 'model' as tier from staged_node"
     )
+    scene.connection.execute(
+        "create or replace temp table staged_group as from staged_component"
+    )
+    scene.connection.execute(
+        "create or replace temp table staged_conflict as from identity.conflict"
+    )
+    scene.connection.execute(
+        "create or replace temp table staged_matchable as "
+        "select node_id from staged_node"
+    )
 
 
 @settings(
@@ -256,6 +267,7 @@ def test_any_history_leaves_one_living_person_behind_every_id(
         "create or replace temp table staged_shared as from identity.shared_identifier"
     )
     seen: set[str] = set()
+    led: dict[tuple[int, str], set[str]] = {}
     for run, groups in enumerate(history, start=1):
         stage_partition(scene, groups)
         stage_everybody(connection, "individual")
@@ -291,6 +303,10 @@ def test_any_history_leaves_one_living_person_behind_every_id(
             stolen = {after[r] for r in after if after[r] == person and r not in before}
             assert kept == max(parts.count(p) for p in set(parts) - {None}) or stolen
         seen |= living
+        led |= {(run, one): set(redirects.get(one, [one])) for one in seen}
+    # And where it led after any past run can still be told.
+    for (run, one), there in led.items():
+        assert set(leads_to(connection, one, run)) == there
     kinds = scene.rows("select kind, len(live_ids) from identity.redirect group by all")
     names = {0: "emptied", 1: "merged"}
     assert all(kind == names.get(count, "split") for kind, count in kinds)

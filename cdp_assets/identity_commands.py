@@ -1,14 +1,16 @@
 """``cdp identity``: who is who, put right by people."""
 
+import contextlib
 import getpass
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
+import duckdb
 
 from cdp_assets.paths import Paths
 from cdp_assets.streams.landing import ask_for_wave
-from cdp_assets.warehouse import Warehouse, utc_now
+from cdp_assets.warehouse import Warehouse, refuse_outdated, utc_now
 
 NEXT = "takes effect with the next run: `cdp run`, or by itself under `make ui`"
 
@@ -16,6 +18,21 @@ NEXT = "takes effect with the next run: `cdp run`, or by itself under `make ui`"
 @click.group("identity")
 def identity_group() -> None:
     """Who is who: explain it, try it out, put it right."""
+
+
+def loaded() -> Warehouse:
+    """The warehouse to write to; none is made where nothing was ever loaded."""
+    warehouse = Warehouse(Paths.from_environment())
+    warehouse.must_exist()
+    return warehouse
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse to read, if this version has written it."""
+    with loaded().reading() as connection:
+        refuse_outdated(connection)
+        yield connection
 
 
 def told_why(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,7 +82,7 @@ def split_command(person: str, records: tuple[str, ...], why: str, by: str) -> N
     """
     from cdp_assets.identity.decisions import Author, split
 
-    with _warehouse().writing("a split") as connection:
+    with loaded().writing("a split") as connection:
         author = Author(by, utc_now(), why)
         given = split(connection, person, records, author)
     ask_for_wave(Paths.from_environment())
@@ -82,7 +99,7 @@ def undo_command(number: int, why: str, by: str) -> None:
     """Take back what one command decided; a split as a whole."""
     from cdp_assets.identity.decisions import Author, undo
 
-    with _warehouse().writing("undoing a decision") as connection:
+    with loaded().writing("undoing a decision") as connection:
         lifted = undo(connection, number, Author(by, utc_now(), why))
     ask_for_wave(Paths.from_environment())
     for decision in lifted[:5]:
@@ -99,7 +116,7 @@ def decisions_command(everything: bool) -> None:
     from cdp_assets.identity.decided import contradicting
     from cdp_assets.identity.decision_listing import commands
 
-    with _warehouse().reading() as connection:
+    with reading() as connection:
         given = commands(connection)
         denied = contradicting(connection)
     shown = [each for each in given if everything or "undone" not in each.state]
@@ -121,7 +138,7 @@ def release_command(run: int | None, why: str, by: str) -> None:
     """
     from cdp_assets.identity.release import release
 
-    with _warehouse().writing("a release") as connection:
+    with loaded().writing("a release") as connection:
         released = release(connection, run=run, by=by, at=utc_now(), why=why)
     ask_for_wave(Paths.from_environment())
     for gate in released:
@@ -135,7 +152,7 @@ def release_command(run: int | None, why: str, by: str) -> None:
 def _decide(kind: Any, record_a: str, record_b: str, why: str, by: str) -> None:
     from cdp_assets.identity.decisions import Author, decide
 
-    with _warehouse().writing("a decision") as connection:
+    with loaded().writing("a decision") as connection:
         author = Author(by, utc_now(), why)
         given = decide(connection, kind, [(record_a, record_b)], author, command=kind)
     if given.dormant:
@@ -146,9 +163,3 @@ def _decide(kind: Any, record_a: str, record_b: str, why: str, by: str) -> None:
         return
     ask_for_wave(Paths.from_environment())
     click.echo(f"decision {given.number}: {record_a} {kind} {record_b}; {NEXT}")
-
-
-def _warehouse() -> Warehouse:
-    warehouse = Warehouse(Paths.from_environment())
-    warehouse.must_exist()
-    return warehouse

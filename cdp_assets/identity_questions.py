@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from cdp_assets.identity_commands import reading
 from cdp_assets.paths import Paths
-from cdp_assets.warehouse import Warehouse
 
 
 @click.command("why")
@@ -23,7 +23,7 @@ def why_command(record_a: str, record_b: str, page_file: Path | None) -> None:
     from cdp_assets.identity.explain_html import page
     from cdp_assets.identity.explain_text import in_words
 
-    with Warehouse(Paths.from_environment()).reading() as connection:
+    with reading() as connection:
         found = explain(connection, record_a, record_b)
     click.echo(in_words(found))
     if page_file is not None:
@@ -39,7 +39,7 @@ def why_not_command(record_a: str, record_b: str) -> None:
     from cdp_assets.identity.why_not import why_not
     from cdp_assets.identity.why_not_text import in_words
 
-    with Warehouse(Paths.from_environment()).reading() as connection:
+    with reading() as connection:
         click.echo(in_words(why_not(connection, record_a, record_b)))
 
 
@@ -53,7 +53,7 @@ def history_command(key: str, run: int | None) -> None:
     """
     from cdp_assets.identity.history_text import as_of, history
 
-    with Warehouse(Paths.from_environment()).reading() as connection:
+    with reading() as connection:
         told = history(connection, key) if run is None else as_of(connection, key, run)
     click.echo(told)
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from cdp_assets.paths import Paths
-from cdp_assets.warehouse import Warehouse, utc_now
+from cdp_assets.identity_commands import loaded, reading
+from cdp_assets.warehouse import utc_now
 
 
 @click.command("review")
@@ -21,7 +21,7 @@ def review_command(limit: int, file: Path | None) -> None:
     """The pairs of records of which one answer tells most."""
     from cdp_assets.identity.review import questions, write_file
 
-    with Warehouse(Paths.from_environment()).reading() as connection:
+    with reading() as connection:
         asked = questions(connection, limit)
         if file is not None:
             write_file(connection, asked, file)
@@ -50,7 +50,7 @@ def label_command(record_a: str, record_b: str, answer: str, by: str) -> None:
     from cdp_assets.identity.explain import whose
     from cdp_assets.identity.labels import Label, keep
 
-    with _warehouse().writing("a label") as connection:
+    with loaded().writing("a label") as connection:
         whose(connection, record_a, record_b)
         label = Label(record_a, record_b, answer)
         keep(connection, [label], by=by, at=utc_now(), origin="label")
@@ -65,16 +65,10 @@ def import_labels_command(file: Path, by: str) -> None:
     from cdp_assets.identity.labels import keep, quality, read_file
 
     labels = read_file(file)
-    with _warehouse().writing("labels") as connection:
+    with loaded().writing("labels") as connection:
         keep(connection, labels, by=by, at=utc_now(), origin=file.name)
         found = quality(connection)
     click.echo(
         f"{len(labels)} answers kept. The published people agree: precision "
         f"{found.precision}, recall {found.recall}"
     )
-
-
-def _warehouse() -> Warehouse:
-    warehouse = Warehouse(Paths.from_environment())
-    warehouse.must_exist()
-    return warehouse

@@ -181,6 +181,21 @@ def migrate(connection: duckdb.DuckDBPyConnection, folder: Path = MIGRATIONS) ->
     return count
 
 
+def refuse_outdated(connection: duckdb.DuckDBPyConnection) -> None:
+    """Refuse to read a warehouse that an earlier version wrote last.
+
+    Raises:
+        NotLoadedError: Says how to bring it up to date.
+    """
+    newest = max(int(path.name[:4]) for path in MIGRATIONS.glob("[0-9]*.sql"))
+    rows = connection.execute("select max(version) from ops.migration").fetchall()
+    if rows[0][0] < newest:
+        raise NotLoadedError(
+            "the warehouse was written by an earlier version: `cdp run` brings it up "
+            "to date"
+        )
+
+
 def utc_now() -> dt.datetime:
     """Now in UTC without a zone, as the warehouse keeps every instant."""
     return dt.datetime.now(dt.UTC).replace(tzinfo=None)

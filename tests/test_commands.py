@@ -10,6 +10,7 @@ from cdp_assets import cli
 from cdp_assets.activation.outbox import Outbox
 from cdp_assets.declarations import DeclarationError
 from cdp_assets.paths import Paths
+from cdp_assets.warehouse import Warehouse
 
 Run = Callable[..., click.testing.Result]
 
@@ -111,3 +112,13 @@ def test_the_help_names_the_fewest_people(run: Run, tmp_path: Path) -> None:
     from cdp_assets.samples.generate import FEWEST_PEOPLE
 
     assert f"at least {FEWEST_PEOPLE}" in run("sample", "--help").output
+
+
+def test_a_warehouse_of_an_earlier_version_is_named_before_it_is_read(
+    run: Run, paths: Paths
+) -> None:
+    with Warehouse(paths).writing("a test") as connection:
+        connection.execute("delete from ops.migration where version > 8")
+    result = run("identity", "decisions")
+    assert "`cdp run` brings it up to date" in result.output
+    assert result.exit_code == 1

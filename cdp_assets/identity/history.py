@@ -230,21 +230,38 @@ def cause_of(
 def _decisions(
     connection: duckdb.DuckDBPyConnection, run: int, records: list[str]
 ) -> list[str]:
+    """What was decided or undone, one line per command."""
     rows = connection.execute(
         """
-        select decision, kind, record_l, record_r, reason, decided_by,
-            undone_by, undone_reason, lifted_run = $run as lifted
+        select
+            coalesce(given_with, decision) as number,
+            first(kind order by decision), first(record_l order by decision),
+            first(record_r order by decision), count(*),
+            any_value(decided_by), any_value(reason), any_value(undone_by),
+            any_value(undone_reason), bool_or(lifted_run = $run)
         from identity.decision
         where (applied_run = $run or lifted_run = $run)
             and record_l in (select unnest($records::varchar[]))
             and record_r in (select unnest($records::varchar[]))
-        order by decision
+        group by number order by number
         """,
         {"run": run, "records": records},
     ).fetchall()
     news = []
-    for number, kind, left, right, why, by, undone_by, undone_why, lifted in rows:
-        said = f"decision {number}, {left} {kind} {right}, by {by}: {why or '-'}"
+    for (
+        number,
+        kind,
+        left,
+        right,
+        pairs,
+        by,
+        why,
+        undone_by,
+        undone_why,
+        lifted,
+    ) in rows:
+        more = f" and {pairs - 1} more pairs" if pairs > 1 else ""
+        said = f"decision {number}, {left} {kind} {right}{more}, by {by}: {why or '-'}"
         if lifted:
             said = f"undone by {undone_by}: {undone_why or '-'}; {said}"
         news.append(said)

@@ -295,20 +295,25 @@ def _decisions(
             union all
             select record, unified_account_id from identity.unified_link_account
         )
-        select decision, record_l, record_r, decided_by, reason
+        select
+            coalesce(given_with, decision) as number,
+            first(record_l order by decision), first(record_r order by decision),
+            count(*), any_value(decided_by), any_value(reason)
         from identity.decision
         inner join link as l on record_l = l.record
         inner join link as r on record_r = r.record
         where undone_at is null and kind = 'different' and (
             (l.id = $a and r.id = $b) or (l.id = $b and r.id = $a)
         )
-        order by decision
+        group by number order by number
         """,
         {"a": people[records[0]], "b": people[records[1]]},
     ).fetchall()
     return [
-        f"decision {number} keeps {left} and {right} apart, by {by}: {why or '-'}"
-        for number, left, right, by, why in rows
+        f"decision {number} keeps {left} and {right} apart"
+        + (f", and {pairs - 1} more pairs" if pairs > 1 else "")
+        + f", by {by}: {why or '-'}"
+        for number, left, right, pairs, by, why in rows
     ]
 
 

@@ -14,13 +14,19 @@ class Landed:
     stream: str
     file: str
     line: int
-    compacted: bool
-    """Whether its bytes moved into a compacted file, which names file and line."""
+    compacted_into: str | None
+    """The Parquet file that took its rows, each with its original file and line."""
+    expired: bool
+    """Whether retention has deleted what held it."""
 
     def __str__(self) -> str:
         """As a path under the runtime folder, and a line."""
-        within = f", kept in landing/{self.stream}/compacted/" if self.compacted else ""
-        return f"landing/{self.stream}/{self.file}:{self.line}{within}"
+        where = f"landing/{self.stream}/{self.file}:{self.line}"
+        if self.expired:
+            return f"{where}, which retention has deleted"
+        if self.compacted_into:
+            return f"{where}, now in compacted/{self.compacted_into}"
+        return where
 
 
 def landed(connection: duckdb.DuckDBPyConnection, record: str) -> Landed | None:
@@ -38,16 +44,16 @@ def landed(connection: duckdb.DuckDBPyConnection, record: str) -> Landed | None:
         return None
     rows = connection.execute(
         f"""
-        select row._file, row._line, bool_or(coalesce(ledger.compacted_into, '') <> '')
+        select row._file, row._line, ledger.compacted_into,
+            ledger.expired_at is not null
         from dlo.{quoted(stream)} as row
         left join ops.landed_file as ledger
             on ledger.stream = ? and ledger.file = row._file
         where row._record_id = ?
-        group by all
+        order by ledger.load_seq desc limit 1
         """,
         [stream, record],
     ).fetchall()
     if not rows:
         return None
-    file, line, compacted = rows[0]
-    return Landed(stream, file, line, bool(compacted))
+    return Landed(stream, *rows[0])

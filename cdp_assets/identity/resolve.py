@@ -11,7 +11,7 @@ and the next run sees the same changes again.
 import contextlib
 import datetime as dt
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import duckdb
 
@@ -73,8 +73,7 @@ def resolve(
     as_of: dt.datetime,
     say: Say = print,
     ruleset: Ruleset | None = None,
-    model: MatchModel | None = None,
-    account_model: MatchModel | None = None,
+    models: Mapping[str, MatchModel] | None = None,
     full: bool | None = None,
 ) -> ResolutionResult:
     """Resolve what changed, or all records, and publish the people or hold the run.
@@ -86,8 +85,7 @@ def resolve(
         as_of: The instant taken as now (UTC).
         say: Told one line per step.
         ruleset: Another ruleset than the one shipped.
-        model: Another model for people than the one that the ruleset names.
-        account_model: The same for companies.
+        models: Per object the model to use in place of the ruleset's file.
         full: True resolves everybody, False what changed wherever that is possible;
             by default it depends on how much changed.
 
@@ -101,15 +99,14 @@ def resolve(
         prepare_nodes(connection)
     program = program_version(connection)
     outcomes = {}
-    for name, given in (("individual", model), ("account", account_model)):
-        resolution = _Resolution(
-            connection, ruleset, name, given or _named_model(ruleset, name), clock
-        )
+    for name in ("individual", "account"):
+        model = (models or {}).get(name) or _model_of(ruleset, name)
+        resolution = _Resolution(connection, ruleset, name, model, clock)
         outcomes[name] = resolution.run(run, as_of, program, full=full)
     return ResolutionResult(run=run, outcomes=outcomes, seconds=dict(clock.seconds))
 
 
-def _named_model(ruleset: Ruleset, name: str) -> MatchModel | None:
+def _model_of(ruleset: Ruleset, name: str) -> MatchModel | None:
     use = getattr(ruleset, name).model
     return read_model(use.file) if use and use.file else None
 

@@ -43,10 +43,10 @@ class Outlook:
 
 @dataclass(frozen=True)
 class Trial:
-    """The ruleset and model to try."""
+    """The ruleset to try, and per object a model in place of the one it names."""
 
     ruleset: Ruleset
-    model: MatchModel | None
+    models: dict[str, MatchModel]
 
 
 def read_trial(file: Path) -> Trial:
@@ -57,18 +57,20 @@ def read_trial(file: Path) -> Trial:
     """
     if file.suffix == ".json":
         try:
-            return Trial(read_ruleset(), read_model(file.resolve()))
+            return Trial(read_ruleset(), {"individual": read_model(file.resolve())})
         except (KeyError, ValueError) as error:
             raise DeclarationError(
                 f"{file.name} is no match model ({error!r}): expected settings, "
                 "matches_per_record and frequencies, as training writes them"
             ) from None
     ruleset = read_ruleset(file)
-    use = ruleset.individual.model
-    if use is None or use.file is None:
-        return Trial(ruleset, None)
-    beside = file.resolve().parent / use.file
-    return Trial(ruleset, read_model(beside if beside.exists() else use.file))
+    models = {}
+    for name in ("individual", "account"):
+        use = getattr(ruleset, name).model
+        beside = file.resolve().parent / use.file if use and use.file else None
+        if beside is not None and beside.exists():
+            models[name] = read_model(beside)
+    return Trial(ruleset, models)
 
 
 def rehearse(
@@ -98,7 +100,7 @@ def rehearse(
         with opener.writing("a what-if") as connection:
             as_of = _instant(connection)
             say("the people of today")
-            today = _resolve(connection, as_of, Trial(read_ruleset(RULESET), None))
+            today = _resolve(connection, as_of, Trial(read_ruleset(RULESET), {}))
             waiting = bool(today.created or today.changed or today.retired)
             remember_links(connection)
         if not people_only:
@@ -162,7 +164,7 @@ def _once(
         as_of=as_of,
         say=lambda _: None,
         ruleset=trial.ruleset,
-        model=trial.model,
+        models=trial.models,
     )
 
 

@@ -95,7 +95,7 @@ def test_a_new_model_is_told_where_it_moves_somebody(past: Past) -> None:
     shy = dataclasses.replace(
         model, version="model-shy", matches_per_record=model.matches_per_record / 2**16
     )
-    past.run(model=shy)
+    past.run(models={"individual": shy})
     assert scene.id_of("crm_lead:7") != scene.id_of("erp_kna1:7")
     past.run()
     assert scene.id_of("crm_lead:7") == scene.id_of("erp_kna1:7")

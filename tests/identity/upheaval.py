@@ -75,7 +75,7 @@ def live_through(scene: Any) -> Past:
     scene.forget("crm_contact:6")
     past.run()
     model = dataclasses.replace(read_model("match_model.json"), version="model-next")
-    past.run(model=model)
+    past.run(models={"individual": model})
     return past
 
 

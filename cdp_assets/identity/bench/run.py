@@ -159,8 +159,7 @@ def _resolve(
         as_of=utc_now(),
         say=lambda _: None,
         ruleset=opened,
-        model=model if declared.object == "individual" else None,
-        account_model=model if declared.object == "account" else None,
+        models={declared.object: model} if model else None,
         full=True,
     )
     own = f"{declared.object}: "

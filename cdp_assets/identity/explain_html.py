@@ -14,7 +14,8 @@ h1 { font-size: 1.3rem } h2 { font-size: 1.05rem; margin-top: 2rem }
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; vertical-align: top; padding: .25rem .6rem;
   border-bottom: 1px solid #d8dee4; overflow-wrap: anywhere }
-tr th:first-child { white-space: nowrap } code { font-size: .9em } .against { color: #a40e26 } text { font-size: 12px }
+tr th:first-child { white-space: nowrap } code { font-size: .9em }
+.against { color: #a40e26 } text { font-size: 12px }
 """
 _ROW, _LEFT, _SCALE_TO = 22, 430, 380
 

@@ -111,8 +111,11 @@ def whose(
     """The object of the records, and the person or company of each.
 
     Raises:
-        UnknownRecordError: A record was not resolved, or they are of two objects.
+        UnknownRecordError: A record was not resolved or is named twice, or they are of
+            two objects.
     """
+    if len(set(records)) < len(records):
+        raise UnknownRecordError(f"{records[0]} is named twice; name two records")
     rows = connection.execute(
         """
         select 'individual' as object, record, unified_individual_id

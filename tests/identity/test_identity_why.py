@@ -87,6 +87,8 @@ def test_a_decision_and_what_speaks_against_it_are_told(resolved: Any) -> None:
 def test_unknown_and_incomparable_records_are_named(resolved: Any) -> None:
     with pytest.raises(UnknownRecordError, match="crm_contact:9 is no resolved"):
         why(resolved.connection, "crm_contact:1", "crm_contact:9")
+    with pytest.raises(UnknownRecordError, match="named twice"):
+        why_not(resolved.connection, "crm_contact:1", "crm_contact:1")
     resolved.account("crm_account:1", "Acme")
     resolved.resolve()
     with pytest.raises(UnknownRecordError, match="a company's"):

@@ -81,7 +81,7 @@ _IDENTIFIERS = f"""
 # have nothing in common are two people, unless birth date or a number say otherwise.
 _NOTHING_PERSONAL = f"""
     not ({sided(" or ".join(f"({form})" for form in same_first_name()))})
-    and {sided(FIRST_NAME_SIMILARITY)} < 0.8
+    and {sided(FIRST_NAME_SIMILARITY)} < 0.75
     and not coalesce(list_contains(r.first_name_forms, l.middle_name), false)
     and not coalesce(list_contains(l.first_name_forms, r.middle_name), false)
     and not coalesce(list_contains(l.last_name_words, r.first_name), false)

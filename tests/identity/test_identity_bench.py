@@ -138,6 +138,16 @@ def test_neither_the_labels_nor_the_order_of_rows_matter(tmp_path: Path) -> None
     assert groups(tmp_path / "a") == groups(tmp_path / "b")
 
 
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_files_of_hardly_anything_are_resolved_too(tmp_path: Path, count: int) -> None:
+    """Nothing can be learnt from one record; that is no reason to fail."""
+    record = ["a", "1", "Ann Lee", "1980-04-05", "", "", "Leeds", ""]
+    records = [record, ["b", *record[1:]]][:count] or [["a", "1", *[""] * 6]]
+    result = resolved(tmp_path / "a", records, [["a", "1", "x"], ["b", "1", "x"]])
+    assert result.records == len(records)
+    assert result.true_pairs == 1
+
+
 def test_companies_and_texts_are_resolved_by_their_words(tmp_path: Path) -> None:
     """Titles and authors have no birth date; a file of them is no file of people."""
     pick = random.Random(2)

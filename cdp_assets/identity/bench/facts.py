@@ -11,8 +11,8 @@ from cdp_assets.identity.rules import ObjectRules
 from cdp_assets.identity.sections import CannotLink
 from cdp_assets.identity.vetoes import stage_vetoes
 
-# Pairs that are one person's beyond doubt.
-_SURE = 0.99
+# Pairs that are one person's without much doubt.
+_SURE = 0.9
 
 # A fact that a larger share of them contradicts is none; fewer pairs tell nothing.
 _LARGEST_SHARE = 0.001

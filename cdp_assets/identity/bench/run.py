@@ -192,7 +192,8 @@ def _train(
         stage_nodes(connection, ruleset, name, changed_only=False)
         if rules.model:
             model = train_on(connection, name, rules)
-            ruleset, broken = _keep_facts(connection, ruleset, name)
+            if model:
+                ruleset, broken = _keep_facts(connection, ruleset, name)
         else:
             stage_all_matchable(connection, name, rules, None)
             stage_decided(connection, name)

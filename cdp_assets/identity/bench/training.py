@@ -73,8 +73,8 @@ class Estimate:
 
 def train_on(
     connection: duckdb.DuckDBPyConnection, object_name: str, rules: ObjectRules
-) -> MatchModel:
-    """Train on the staged nodes of one object.
+) -> MatchModel | None:
+    """Train on the staged nodes of one object; None where there is nothing to compare.
 
     Args:
         connection: The scratch warehouse, with ``staged_node`` built.
@@ -91,6 +91,8 @@ def train_on(
     stage_pairs(connection, object_name, rules)
     records = _count(connection, "staged_matchable")
     candidates = _count(connection, "candidate")
+    if records < 2 or not comparisons:
+        return None
     one_in = max(1, candidates // _CANDIDATES)
     _stage_levels(
         connection,
@@ -134,7 +136,7 @@ def estimate_levels(
     seen = [_counted(random, random.counts, place, n) for place, n in enumerate(sizes)]
     m = [shares.copy() for shares in believed]
     u = [_shares(counts) for counts in seen]
-    matches = records * _BELIEVED_MATCHES / 2
+    matches = min(records * _BELIEVED_MATCHES, pairs) / 2
     for _ in range(_PASSES):
         posterior = _posterior(candidates, m, u, matches / pairs)
         before, matches = matches, min(float(posterior.sum()) + 1, pairs / 2)

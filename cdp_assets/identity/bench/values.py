@@ -24,10 +24,11 @@ _SWAPPED = ["%Y-%d-%m", "%Y/%d/%m", "%Y%d%m"]
 _THIS_CENTURY = 26
 
 # Countries whose national numbers are tried where a number says no country: the first
-# in which most of them are numbers.
+# in which most of them are numbers. Strict plans come first; Germany's and Austria's
+# take nearly every number for one.
 _REGIONS = (
-    "US", "GB", "DE", "FR", "AU", "IT", "ES", "NL", "IN", "BR", "JP", "CN", "MX", "PL",
-    "SE", "CH", "AT", "BE", "ZA", "IE", "NZ", "SG",
+    "US", "FR", "GB", "AU", "ES", "NL", "BR", "IN", "PL", "CH", "BE", "ZA", "NZ", "SG",
+    "JP", "CN", "MX", "SE", "IE", "IT", "DE", "AT",
 )  # fmt: skip
 _SAMPLE = 300
 _FEWEST_DIGITS = 6
@@ -127,10 +128,9 @@ def settle_national_numbers(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _region_of(numbers: list[str]) -> str:
-    """The country in which most of some numbers are numbers; none where few are."""
-    best, most = "", len(numbers) // 2
+    """The first country in which most of some numbers are numbers; "" for none."""
     for region in _REGIONS:
         valid = sum(normalise_phone(raw, region).e164 is not None for raw in numbers)
-        if valid > most:
-            best, most = region, valid
-    return best
+        if valid > len(numbers) // 2:
+            return region
+    return ""

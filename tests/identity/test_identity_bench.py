@@ -148,6 +148,40 @@ def test_files_of_hardly_anything_are_resolved_too(tmp_path: Path, count: int) -
     assert result.true_pairs == 1
 
 
+def test_a_household_is_no_person(tmp_path: Path) -> None:
+    """Who lives together shares all but the first name, in as many pairs as one has."""
+    pick = random.Random(4)
+    first = [
+        "Anna",
+        "Peter",
+        "Maria",
+        "Oscar",
+        "Lena",
+        "Willem",
+        "Olga",
+        "Karl",
+        "Ines",
+    ]
+    last = [
+        f"{a}{b}" for a in ("Mor", "Tis", "Oka", "Lin") for b in ("vec", "tle", "for")
+    ]
+    records, truth = [], []
+    for home in range(250):
+        family, town = pick.choice(last), f"Town {home % 40}"
+        phone = f"0043 664 {1000000 + home * 7919}"
+        for person, given in enumerate(pick.sample(first, 3)):
+            born = f"{pick.randint(1940, 2005)}-{pick.randint(2, 12):02}-17"
+            for copy in range(pick.choice([1, 2])):
+                key = f"{home}-{person}-{copy}"
+                date = pick.choice([born, born, ""])
+                row = ["a", key, f"{given} {family}", date, "", phone, town, ""]
+                records.append(row)
+                truth.append(["a", key, f"e{home}-{person}"])
+    result = resolved(tmp_path / "a", records, truth)
+    assert result.quality.precision > 0.9
+    assert result.quality.recall > 0.95
+
+
 def test_companies_and_texts_are_resolved_by_their_words(tmp_path: Path) -> None:
     """Titles and authors have no birth date; a file of them is no file of people."""
     pick = random.Random(2)
@@ -311,7 +345,7 @@ def test_a_pair_nobody_compared_counts_as_told() -> None:
 # What the public sets came to, less what another machine's threads may move.
 FLOORS = {
     "fake_1000": (0.96, 0.96),
-    "senzing_truthset": (0.83, 0.90),
+    "senzing_truthset": (0.83, 0.9),
     "febrl3": (0.998, 0.998),
     "febrl4": (0.998, 0.998),
     "historical_50k": (0.94, 0.945),

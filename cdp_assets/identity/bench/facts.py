@@ -18,6 +18,10 @@ _SURE = 0.9
 _LARGEST_SHARE = 0.001
 _FEWEST = 200
 
+# Unless so many have nothing personal in common that they are no slips of the pen: the
+# file is one of households, and the fact what it needs most.
+_HOUSEHOLDS = 0.05
+
 
 def facts_kept(
     connection: duckdb.DuckDBPyConnection, rules: ObjectRules
@@ -49,5 +53,10 @@ def facts_kept(
 
 def without_broken(rules: ObjectRules, shares: dict[CannotLink, float]) -> ObjectRules:
     """The rules without the facts that the file does not keep to."""
-    kept = [fact for fact in rules.cannot_link if shares[fact] <= _LARGEST_SHARE]
+    kept = [
+        fact
+        for fact in rules.cannot_link
+        if shares[fact] <= _LARGEST_SHARE
+        or (fact == "nothing_personal_agrees" and shares[fact] >= _HOUSEHOLDS)
+    ]
     return rules.model_copy(update={"cannot_link": kept})

@@ -101,12 +101,14 @@ def train_on(
         "candidate_level",
     )
     pairs = records * (records - 1) / 2
+    patterns = _patterns(connection, "candidate_level", candidates)
     estimate = estimate_levels(
-        _patterns(connection, "candidate_level", candidates),
+        patterns,
         _random_patterns(connection, comparisons, records),
         [_believed(name, len(levels) - 1) for name, levels in comparisons.items()],
         pairs=pairs,
         records=records,
+        apart=_housemates(patterns, list(comparisons)),
     )
     weighed = draft.weighed_by_frequency()
     _stage_posterior(connection, estimate, estimate.matches / pairs)
@@ -122,6 +124,7 @@ def estimate_levels(
     *,
     pairs: float,
     records: int,
+    apart: npt.NDArray[np.bool_] | None = None,
 ) -> Estimate:
     """Estimate m, u and the number of pairs that are one person's.
 
@@ -131,6 +134,7 @@ def estimate_levels(
         believed: Per comparison the m to begin with, from the last resort to the best.
         pairs: How many pairs the file has.
         records: How many records it has.
+        apart: The candidate patterns that are taken for two people while learning.
     """
     sizes = [len(shares) for shares in believed]
     seen = [_counted(random, random.counts, place, n) for place, n in enumerate(sizes)]
@@ -139,6 +143,8 @@ def estimate_levels(
     matches = min(records * _BELIEVED_MATCHES, pairs) / 2
     for _ in range(_PASSES):
         posterior = _posterior(candidates, m, u, matches / pairs)
+        if apart is not None:
+            posterior[apart] = 0.0
         before, matches = matches, min(float(posterior.sum()) + 1, pairs / 2)
         for place, size in enumerate(sizes):
             same = _counted(candidates, posterior, place, size)
@@ -150,6 +156,21 @@ def estimate_levels(
         if abs(matches - before) < _SETTLED * matches:
             break
     return Estimate(matches, m, u)
+
+
+def _housemates(patterns: Patterns, names: list[str]) -> npt.NDArray[np.bool_]:
+    """The patterns of pairs whose first names differ and whom nothing personal joins.
+
+    A file of households has as many of them as of real pairs, all alike, and would be
+    learnt from as if a person were a household.
+    """
+    if "first_name" not in names:
+        return np.zeros(len(patterns.counts), dtype=bool)
+    found = patterns.levels[:, names.index("first_name")] == 0
+    for name in ("birth_date", "identifier"):
+        if name in names:
+            found &= patterns.levels[:, names.index(name)] <= 0
+    return np.asarray(found)
 
 
 def _posterior(

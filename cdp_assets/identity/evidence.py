@@ -201,6 +201,9 @@ def _assemble(
     )
     stage_vetoes(connection, rules.cannot_link, "evidence_pair", "evidence_veto")
     add_vetoes(connection, "evidence_veto")
+    connection.execute(
+        "drop table evidence_pair; drop table evidence_veto; drop table rule_pair"
+    )
     if rules.model:
         _overrule(connection, rules, rules.model.link_weight)
         if scorer and rules.model.needs_personal:

@@ -54,6 +54,7 @@ class Scorer:
             f"create or replace temp table {into} as select * from scored"
         )
         self._warehouse.unregister("scored")
+        self._private.execute("drop table if exists scored; drop table pair")
 
     def _copy_pairs(self, pairs: str) -> int:
         reader = self._warehouse.sql(

@@ -120,6 +120,9 @@ def stage_matchable(
         left join staged_name as name on node.node_id = name.node_id
         """
     )
+    connection.execute(
+        "drop table staged_name; drop table name_ordered; drop table mailbox_word"
+    )
     derive(connection, _asked_for(rules, model))
 
 

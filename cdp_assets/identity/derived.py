@@ -36,8 +36,8 @@ _COLUMNS = {
         map_entries(attributes), lambda entry: entry.key || '=' || entry.value)""",
 }
 
-# Words that fewer records share than this are told apart by; see _stage_words.
-_WORDS = ("words", "word_pairs")
+# Counted over all records, so that one more may change another's; see _stage_words.
+OVER_ALL_RECORDS = ("words", "word_pairs")
 _RAREST = 6
 _SHORTEST_WORD = 3
 
@@ -68,7 +68,7 @@ def derive(connection: duckdb.DuckDBPyConnection, wanted: Iterable[str]) -> None
             "create or replace temp table staged_matchable as "
             f"select *, {added} from staged_matchable"
         )
-    if names.intersection(_WORDS):
+    if names.intersection(OVER_ALL_RECORDS):
         _stage_words(connection)
 
 

@@ -50,7 +50,7 @@ from cdp_assets.identity.refinement import stage_people
 from cdp_assets.identity.release import let_through, note_held, use_up
 from cdp_assets.identity.rules import ObjectRules, Ruleset, read_ruleset
 from cdp_assets.identity.scoring import Scorer, open_scorer
-from cdp_assets.identity.shared import stage_all_matchable
+from cdp_assets.identity.shared import counts_over_all, stage_all_matchable
 from cdp_assets.identity.stability import stage_everybody, stage_ids
 from cdp_assets.identity.tiers import stage_tiers
 from cdp_assets.identity.verdict import Verdict
@@ -180,6 +180,8 @@ class _Resolution:
         connection, ruleset, name = self._connection, self._ruleset, self._name
         with self._step("nodes"):
             reason = must_be_full(connection, name, versions, asked=asked is True)
+            if reason is None and counts_over_all(self._rules, self._model):
+                reason = "the ruleset asks for words counted over all records"
             stage_changed_records(connection, name)
             stage_nodes(connection, ruleset, name, changed_only=reason is None)
             stage_changed_nodes(connection, name)

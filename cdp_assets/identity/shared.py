@@ -7,7 +7,7 @@ that rules and model compare; ``staged_shared`` names what was left out.
 
 import duckdb
 
-from cdp_assets.identity.derived import derive
+from cdp_assets.identity.derived import OVER_ALL_RECORDS, derive
 from cdp_assets.identity.fields import BLOCKING_ONLY, OBJECTS
 from cdp_assets.identity.model import MatchModel
 from cdp_assets.identity.names import stage_names
@@ -124,6 +124,11 @@ def stage_matchable(
         "drop table staged_name; drop table name_ordered; drop table mailbox_word"
     )
     derive(connection, _asked_for(rules, model))
+
+
+def counts_over_all(rules: ObjectRules, model: MatchModel | None) -> bool:
+    """Whether what is compared of a record depends on others: no increment can tell."""
+    return not _asked_for(rules, model).isdisjoint(OVER_ALL_RECORDS)
 
 
 def _asked_for(rules: ObjectRules, model: MatchModel | None) -> set[str]:

@@ -341,6 +341,18 @@ def test_a_lead_that_is_converted_changes_the_contact_too(scene: Any) -> None:
     assert frozenset({"crm_contact:1", "crm_lead:1"}) in scene.people()
 
 
+def test_a_key_that_depends_on_other_records_resolves_everybody(scene: Any) -> None:
+    """A word is rare until a newcomer bears it: records nobody touched would differ."""
+    content = CRAMPED.model_dump()
+    content["individual"]["model"]["blocking"].append({"fields": ["word"]})
+    ruleset = Ruleset.model_validate(content)
+    family(scene, 1, 2, 3, 4, 5, 6, email="ada@b.org")
+    scene.resolve(ruleset)
+    family(scene, 7, email="x@b.org")
+    way = scene.resolve(ruleset, full=False).individual.way
+    assert (way.full, "over all records" in way.reason) == (True, True)
+
+
 @pytest.mark.parametrize(
     ("statement", "why"),
     [

@@ -15,10 +15,10 @@ from cdp_assets.cli import main
 from cdp_assets.declarations import DeclarationError
 from cdp_assets.errors import OperatorError
 from cdp_assets.identity.bench.declared import read_map
+from cdp_assets.identity.bench.estimation import Patterns, estimate_levels
 from cdp_assets.identity.bench.macros import Macros
 from cdp_assets.identity.bench.records import layout_of
 from cdp_assets.identity.bench.run import BenchResult, bench
-from cdp_assets.identity.bench.training import Patterns, estimate_levels
 from cdp_assets.identity.bench.values import date_of, settle_national_numbers
 from cdp_assets.identity.partition import Pair, partition
 

@@ -1,0 +1,141 @@
+"""How much agreement says, estimated from counted pairs by expectation maximisation.
+
+Nothing here knows of records or labels: only of how many pairs have which levels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+_PASSES = 100
+_SETTLED = 1e-6
+
+# What is believed before the file is looked at, which counts as much as this many pairs
+# of one person: how often two records of one person are at the last resort. A first
+# name or a birth date hardly ever changes, addresses do.
+_BELIEF = 1000.0
+_BELIEVED_DIFFERENT = {
+    "first_name": 0.03, "last_name": 0.08, "middle_name": 0.1, "birth_date": 0.03,
+    "identifier": 0.03, "email": 0.2, "phone": 0.25, "address": 0.2, "place": 0.2,
+    "gender": 0.03, "name": 0.05, "website": 0.1,
+}  # fmt: skip
+_BELIEVED_DIFFERENT_TEXT = 0.15
+
+# Of the pairs that are not at the last resort, how many are at the best level.
+_BELIEVED_BEST = 0.75
+# Of the levels between, each better one is seen so many times as often.
+_BELIEVED_STEP = 1.6
+
+# Every record has one other of its person, before the file is looked at.
+_BELIEVED_MATCHES = 1.0
+
+# What has never been seen by chance is taken to be seen half a time.
+_UNSEEN = 0.5
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """Pairs counted by the levels they have: -1 missing, else as in evidence."""
+
+    levels: Ints
+    counts: Floats
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What expectation maximisation came to."""
+
+    matches: float
+    m: list[Floats]
+    u: list[Floats]
+
+
+def estimate_levels(
+    candidates: Patterns,
+    random: Patterns,
+    believed: list[Floats],
+    *,
+    pairs: float,
+    records: int,
+    apart: npt.NDArray[np.bool_] | None = None,
+) -> Estimate:
+    """Estimate m, u and the number of pairs that are one person's.
+
+    Args:
+        candidates: The pairs that blocking finds, scaled to all of them.
+        random: Pairs drawn at random, scaled to all pairs of the file.
+        believed: Per comparison the m to begin with, from the last resort to the best.
+        pairs: How many pairs the file has.
+        records: How many records it has.
+        apart: The candidate patterns that are taken for two people while learning.
+    """
+    sizes = [len(shares) for shares in believed]
+    seen = [_counted(random, random.counts, place, n) for place, n in enumerate(sizes)]
+    m = [shares.copy() for shares in believed]
+    u = [_shares(counts) for counts in seen]
+    matches = min(records * _BELIEVED_MATCHES, pairs) / 2
+    for _ in range(_PASSES):
+        posterior = _posterior(candidates, m, u, matches / pairs)
+        if apart is not None:
+            posterior[apart] = 0.0
+        before, matches = matches, min(float(posterior.sum()) + 1, pairs / 2)
+        for place, size in enumerate(sizes):
+            same = _counted(candidates, posterior, place, size)
+            other = _counted(candidates, candidates.counts - posterior, place, size)
+            m[place] = _shares(same + _BELIEF * believed[place])
+            # What agrees by chance but rarely is among the candidates, so that they
+            # bound from below what few random pairs cannot show.
+            u[place] = _shares(np.maximum(seen[place] - same, other))
+        if abs(matches - before) < _SETTLED * matches:
+            break
+    return Estimate(matches, m, u)
+
+
+def housemates(patterns: Patterns, names: list[str]) -> npt.NDArray[np.bool_]:
+    """The patterns of pairs whose first names differ and whom nothing personal joins.
+
+    A file of households has as many of them as of real pairs, all alike, and would be
+    learnt from as if a person were a household.
+    """
+    if "first_name" not in names:
+        return np.zeros(len(patterns.counts), dtype=bool)
+    found = patterns.levels[:, names.index("first_name")] == 0
+    for name in ("birth_date", "identifier"):
+        if name in names:
+            found &= patterns.levels[:, names.index(name)] <= 0
+    return np.asarray(found)
+
+
+def _posterior(
+    patterns: Patterns, m: list[Floats], u: list[Floats], share: float
+) -> Floats:
+    """How many pairs of each pattern are one person's."""
+    log_odds = np.full(len(patterns.counts), np.log(share / (1 - share)))
+    for place, (within, by_chance) in enumerate(zip(m, u, strict=True)):
+        weights = np.append(np.log(within / by_chance), 0.0)
+        log_odds += weights[patterns.levels[:, place]]
+    return np.asarray(patterns.counts / (1 + np.exp(-log_odds)))
+
+
+def believed_levels(name: str, size: int) -> Floats:
+    """How often the levels are believed to be seen within one person."""
+    different = _BELIEVED_DIFFERENT.get(name, _BELIEVED_DIFFERENT_TEXT)
+    shares = _BELIEVED_STEP ** np.arange(size, dtype=np.float64)
+    shares[1:-1] *= (1 - different) * (1 - _BELIEVED_BEST) / max(shares[1:-1].sum(), 1)
+    shares[0], shares[-1] = different, (1 - different) * _BELIEVED_BEST
+    return np.asarray(shares / shares.sum())
+
+
+def _counted(patterns: Patterns, counts: Floats, place: int, size: int) -> Floats:
+    known = patterns.levels[:, place] >= 0
+    found = np.bincount(patterns.levels[known, place], counts[known], minlength=size)
+    return np.asarray(found, dtype=np.float64)
+
+
+def _shares(counts: Floats) -> Floats:
+    counts = np.maximum(counts, _UNSEEN)
+    return np.asarray(counts / counts.sum())

@@ -1,6 +1,7 @@
 """Imports point one way, and names and sizes keep to the house's rules."""
 
 import ast
+import os
 import re
 from pathlib import Path
 
@@ -75,3 +76,11 @@ def test_modules_and_functions_stay_small_and_introduced(path: Path) -> None:
 def test_no_module_is_named_after_nothing() -> None:
     empty = re.compile(r"(utils?|helpers?|common|base|misc|managers?|lib)")
     assert not [path for path in MODULES if empty.fullmatch(path.stem)]
+
+
+@pytest.mark.xdist_group("together")
+def test_groups_reach_the_workers(request: pytest.FixtureRequest) -> None:
+    """A pytest that xdist did not know yet made every shared run once per worker."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        pytest.skip("one process runs everything, in no groups")
+    assert request.node.nodeid.endswith("@together")

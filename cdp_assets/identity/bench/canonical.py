@@ -16,6 +16,7 @@ from cdp_assets.identity.bench.macros import Macros, seeds
 from cdp_assets.identity.bench.people import names
 from cdp_assets.identity.bench.records import STREAM, column_fields
 from cdp_assets.identity.bench.values import cell, date_of
+from cdp_assets.identity.derived import slug
 from cdp_assets.paths import DBT_PROJECT
 
 _TABLES = (
@@ -274,8 +275,12 @@ class Canonical:
             and self._map.object != "account"
         ):
             rest["organization_name"] = "organization_name"
-        for column in self._map.other:
-            rest.setdefault(column, cell(self._fields[column]))
+        taken = {slug(name) for name in rest} | {""}
+        for column in dict.fromkeys(self._map.other):
+            # What only differs in signs or in another script would be one attribute.
+            name = column if slug(column) not in taken else self._fields[column]
+            taken.add(slug(name))
+            rest[name] = cell(self._fields[column])
         for name, value in rest.items():
             self._connection.execute(
                 f"""

@@ -78,6 +78,8 @@ def estimate_levels(
     m = [shares.copy() for shares in believed]
     u = [_shares(counts) for counts in seen]
     matches = min(records * _BELIEVED_MATCHES, pairs) / 2
+    if len(believed) == 1:
+        return _of_one(seen[0], believed[0], pairs=pairs, records=records)
     for _ in range(_PASSES):
         posterior = _posterior(candidates, m, u, matches / pairs)
         if apart is not None:
@@ -93,6 +95,19 @@ def estimate_levels(
         if abs(matches - before) < _SETTLED * matches:
             break
     return Estimate(matches, m, u)
+
+
+def _of_one(seen: Floats, believed: Floats, *, pairs: float, records: int) -> Estimate:
+    """What one comparison alone is worth, from which nothing can be learnt.
+
+    As many pairs agree because they are one person's as because of chance; no other
+    attribute tells them apart. The best level is believed to be what it looks like, as
+    long as it joins no more pairs than there are records.
+    """
+    matches = max(min(float(seen[-1]), records) / float(believed[-1]), _UNSEEN)
+    matches = min(matches, pairs / 2)
+    by_chance = np.maximum(seen - matches * believed, 0)
+    return Estimate(matches, [believed], [_shares(by_chance)])
 
 
 def housemates(patterns: Patterns, names: list[str]) -> npt.NDArray[np.bool_]:

@@ -1,8 +1,12 @@
 """The labelled file as a data stream, declared from its header and its map."""
 
+import codecs
+import contextlib
 import csv
 import datetime as dt
+import re
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import duckdb
@@ -17,6 +21,7 @@ from cdp_assets.streams.spec import StreamSpec
 
 STREAM = "bench_record"
 _ENCODINGS = ("utf-8", "windows-1252")
+_QUOTED = re.compile(r'"[^"]*"?')
 
 
 @dataclass(frozen=True)
@@ -34,19 +39,12 @@ def layout_of(path: Path) -> Layout:
     Raises:
         OperatorError: No readable header, or two columns of one name.
     """
-    for encoding in _ENCODINGS:
-        try:
-            with path.open(encoding=encoding) as file:
-                header = file.readline().removeprefix("\ufeff")
-                for _ in file:
-                    pass
-            break
-        except UnicodeDecodeError:
-            continue
-        except OSError as error:
-            raise OperatorError(f"{path}: cannot be read: {error.strerror}") from None
-    delimiter = max(",;\t|", key=header.count)
-    columns = next(csv.reader([header], delimiter=delimiter), [])
+    encoding = _encoding_of(path)
+    with path.open(encoding=encoding, newline="") as file:
+        header = file.readline().removeprefix("\ufeff")
+        delimiter = max(",;\t|", key=_QUOTED.sub("", header).count)
+        # A name may hold a line break.
+        columns = next(csv.reader(chain([header], file), delimiter=delimiter), [])
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if not columns or twice:
         raise OperatorError(
@@ -54,6 +52,25 @@ def layout_of(path: Path) -> Layout:
             + (f"; {twice[0]!r} stands there twice" if twice else "")
         )
     return Layout(columns, delimiter, encoding)
+
+
+def _encoding_of(path: Path) -> str:
+    """How the whole file can be read."""
+    try:
+        with path.open("rb") as file:
+            if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+                return "utf-16"
+        for encoding in _ENCODINGS:
+            with contextlib.suppress(UnicodeDecodeError):
+                with path.open(encoding=encoding) as text:
+                    for _ in text:
+                        pass
+                return encoding
+    except OSError as error:
+        raise OperatorError(f"{path}: cannot be read: {error.strerror}") from None
+    raise OperatorError(
+        f"{path.name}: neither UTF-8 nor Windows-1252; save it as UTF-8"
+    )
 
 
 def column_fields(declared: BenchMap) -> dict[str, str]:
@@ -118,7 +135,24 @@ def load_records(
     if not done.inserted:
         raise OperatorError(
             f"{path.name}: no record could be loaded: "
-            + ("; ".join(done.notes) or "it has none")
+            + (refusals(connection, spec) or "; ".join(done.notes) or "it has none")
         )
     refresh_phones(connection, [spec])
     return done
+
+
+def refusals(connection: duckdb.DuckDBPyConnection, spec: StreamSpec) -> str:
+    """Where and why the first row was refused, in the words of the file; "" if none."""
+    found = connection.execute(
+        """
+        select line, field, reason from ops.quarantine where stream = ?
+        order by line nulls first, field, reason limit 1
+        """,
+        [STREAM],
+    ).fetchall()
+    if not found:
+        return ""
+    line, field, reason = found[0]
+    column = spec.fields[field].sent_as if field in spec.fields else field
+    place = [f"line {line}"] if line else []
+    return ": ".join([*place, *([repr(column)] if column else []), reason])

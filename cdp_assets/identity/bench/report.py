@@ -26,7 +26,10 @@ def render(result: BenchResult) -> Iterator[str]:
         "together directly"
     )
     if result.refused:
-        yield f"{result.refused:,} rows are no record of their own: repeated or refused"
+        yield (
+            f"{result.refused:,} rows are no record of their own: repeated or refused"
+            + (f" ({result.refusal})" if result.refusal else "")
+        )
     failed = [str(verdict) for verdict in result.verdicts if not verdict.passed]
     yield "gates: " + ("; ".join(failed) if failed else "all passed")
     yield (

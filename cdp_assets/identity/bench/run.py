@@ -14,7 +14,6 @@ from pathlib import Path
 
 import duckdb
 
-from cdp_assets.errors import OperatorError
 from cdp_assets.identity.bench.canonical import Canonical
 from cdp_assets.identity.bench.declared import BenchMap, read_map
 from cdp_assets.identity.bench.facts import facts_kept, without_broken
@@ -23,9 +22,11 @@ from cdp_assets.identity.bench.records import (
     column_fields,
     layout_of,
     load_records,
+    refusals,
     stream_of,
 )
 from cdp_assets.identity.bench.training import train_on
+from cdp_assets.identity.bench.truth import check_truth, stage_truth
 from cdp_assets.identity.bench.values import settle_national_numbers
 from cdp_assets.identity.decided import stage_decided
 from cdp_assets.identity.evaluation import Quality, quality_of
@@ -61,6 +62,8 @@ class BenchResult:
     ceiling: float
     """The share of true pairs that blocking brings together directly."""
     verdicts: list[Verdict]
+    refusal: str = ""
+    """Where and why the first row that could not be loaded was refused."""
     seconds: dict[str, float] = field(default_factory=dict)
     peak_bytes: int = 0
 
@@ -88,7 +91,7 @@ def bench(
         OperatorError: A file or a declaration that cannot be used, with the remedy.
     """
     layout = layout_of(records)
-    _check_truth(truth)
+    check_truth(truth)
     declared = read_map(map_file, layout.columns)
     rules = read_ruleset(ruleset)
     out.mkdir(parents=True, exist_ok=True)
@@ -109,6 +112,7 @@ def bench(
             result = _compare(connection, declared, truth, out / "clusters.csv")
         result.verdicts = verdicts
         result.refused = loaded.rows_in - result.records
+        result.refusal = refusals(connection, spec)
         result.seconds = clock.seconds
         result.peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         return result
@@ -127,16 +131,6 @@ class _Clock:
         yield
         self.seconds[name] = round(time.perf_counter() - begun, 2)
         self.say(f"{name}: {self.seconds[name]:.1f} s")
-
-
-def _check_truth(truth: Path) -> None:
-    columns = layout_of(truth).columns
-    missing = {"source", "record_id", "entity_id"} - set(columns)
-    if missing:
-        raise OperatorError(
-            f"{truth.name}: line 1: no column {sorted(missing)[0]!r}; expected "
-            f"source, record_id, entity_id, found {', '.join(columns)}"
-        )
 
 
 def _resolve(
@@ -270,15 +264,7 @@ def _compare(
     clusters: Path,
 ) -> BenchResult:
     """Read the truth, for the first time, and count."""
-    connection.execute(
-        """
-        create or replace temp table truth_record as
-        select source, record_id, any_value(entity_id) as entity
-        from read_csv(?, all_varchar = true, header = true)
-        group by source, record_id
-        """,
-        [str(truth)],
-    )
+    stage_truth(connection, truth)
     connection.execute(
         """
         create or replace temp table truth_cluster as

@@ -307,7 +307,15 @@ def _model(
             {
                 "output_column_name": name,
                 "comparison_levels": [
-                    _splink_level(name, levels, number, place, estimate, records)
+                    _splink_level(
+                        name,
+                        levels,
+                        number,
+                        place,
+                        estimate,
+                        records,
+                        weigh_frequency=len(comparisons) > 1,
+                    )
                     for number, _ in enumerate(levels)
                 ],
             }
@@ -330,6 +338,8 @@ def _splink_level(
     place: int,
     estimate: Estimate | None,
     records: int,
+    *,
+    weigh_frequency: bool,
 ) -> dict[str, Any]:
     label, condition = levels[number]
     level: dict[str, Any] = {
@@ -338,7 +348,8 @@ def _splink_level(
     }
     if number == 0:
         return level | {"is_null_level": True}
-    column = frequency_column(name, label)
+    # How rare a value is says nothing of chance where it is all there is.
+    column = frequency_column(name, label) if weigh_frequency else None
     if column:
         level["tf_adjustment_column"] = column
         level["tf_minimum_u_value"] = 2.0 / max(records, 2)

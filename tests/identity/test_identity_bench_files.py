@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import random
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,9 @@ def test_what_is_refused_says_where_and_why(tmp_path: Path) -> None:
     none = [["", *row[1:]] for row in ROWS]
     with pytest.raises(OperatorError, match="line 2: 'source': the key is missing"):
         scored(tmp_path, written(tmp_path / "r.csv", [HEADER, *none]), truth, PEOPLE)
+    (tmp_path / "nul.csv").write_bytes(b"source,id,first,last,mail\na,1,A\0n,Lee,\n")
+    with pytest.raises(OperatorError, match="look for NUL bytes"):
+        scored(tmp_path, tmp_path / "nul.csv", truth, PEOPLE)
     some = [*ROWS, ["c", "", "Ann", "Lee", ""]]
     result = scored(
         tmp_path, written(tmp_path / "r.csv", [HEADER, *some]), truth, PEOPLE
@@ -144,3 +148,24 @@ def test_columns_whose_names_differ_in_signs_are_two(tmp_path: Path) -> None:
     )
     assert len(set(pairs)) == 90
     assert result.quality.f1 > 0.95
+
+
+def test_what_another_column_says_already_counts_once(tmp_path: Path) -> None:
+    """An age is the birth year again; two strangers of one age are two all the same."""
+    pick = random.Random(5)
+    parts = ["mor", "tis", "oka", "lin", "quay", "bel", "dun", "fra", "gor", "hul"]
+    rows = []
+    for n in range(300):
+        first = pick.choice(["Anna", "Peter", "Maria", "Oscar", "Lena", "Karl"])
+        last, year = "".join(pick.choices(parts, k=3)), pick.randint(1950, 2000)
+        for source in "ab"[: pick.choice([1, 2])]:
+            rows.append([source, str(n), first, last, str(2024 - year), str(year)])
+    labels = [[row[0], row[1], row[1]] for row in rows]
+    result = scored(
+        tmp_path,
+        written(tmp_path / "r.csv", [[*HEADER[:4], "age", "born"], *rows]),
+        written(tmp_path / "t.csv", [["source", "record_id", "entity_id"], *labels]),
+        "attributes: {first_name: first, last_name: last}\nother: [age, born]\n",
+    )
+    assert result.quality.precision > 0.95
+    assert result.quality.recall > 0.95

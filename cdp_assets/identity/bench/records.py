@@ -135,10 +135,18 @@ def load_records(
     if not done.inserted:
         raise OperatorError(
             f"{path.name}: no record could be loaded: "
-            + (refusals(connection, spec) or "; ".join(done.notes) or "it has none")
+            + (refusals(connection, spec) or "; ".join(done.notes) or _nothing(done))
         )
     refresh_phones(connection, [spec])
     return done
+
+
+def _nothing(done: LoadResult) -> str:
+    return (
+        "it cannot be read as CSV; look for NUL bytes and unclosed quotes"
+        if done.unreadable_files
+        else "it has none"
+    )
 
 
 def refusals(connection: duckdb.DuckDBPyConnection, spec: StreamSpec) -> str:

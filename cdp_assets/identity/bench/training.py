@@ -19,6 +19,7 @@ from cdp_assets.identity.bench.estimation import (
     estimate_levels,
     housemates,
 )
+from cdp_assets.identity.bench.redundant import redundant_texts
 from cdp_assets.identity.decided import stage_decided
 from cdp_assets.identity.evidence import stage_keyed, stage_pairs
 from cdp_assets.identity.model import MatchModel
@@ -109,9 +110,14 @@ def _profile(connection: duckdb.DuckDBPyConnection) -> Profile:
         group by entry.key
         """
     ).fetchall()
+    redundant = redundant_texts(connection)
     return Profile(
         {str(name): float(share) for name, share in shares.iloc[0].fillna(0).items()},
-        {name: (share, words, numbers) for name, share, words, numbers in texts},
+        {
+            name: (share, words, numbers)
+            for name, share, words, numbers in texts
+            if name not in redundant
+        },
     )
 
 

@@ -10,11 +10,11 @@ and the next run sees the same changes again.
 
 import contextlib
 import datetime as dt
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 
 import duckdb
 
+from cdp_assets.identity.clock import Clock, Say
 from cdp_assets.identity.decided import note_applied, stage_decided
 from cdp_assets.identity.evidence import stage_evidence, stage_left_out, stage_pairs
 from cdp_assets.identity.gates import budget_gates, pair_gates, result_gates
@@ -63,8 +63,6 @@ from cdp_assets.identity.way import (
 )
 from cdp_assets.warehouse import transaction, utc_now
 
-Say = Callable[[str], None]
-
 
 def resolve(
     connection: duckdb.DuckDBPyConnection,
@@ -94,7 +92,7 @@ def resolve(
         error.
     """
     ruleset = ruleset or read_ruleset()
-    clock = _Clock(say)
+    clock = Clock(say)
     with clock.step("changes"):
         prepare_nodes(connection)
     program = program_version(connection)
@@ -111,21 +109,6 @@ def _model_of(ruleset: Ruleset, name: str) -> MatchModel | None:
     return read_model(use.file) if use and use.file else None
 
 
-class _Clock:
-    """Says how long each step took, and remembers it."""
-
-    def __init__(self, say: Say) -> None:
-        self.say = say
-        self.seconds: dict[str, float] = {}
-
-    @contextlib.contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        begun = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - begun, 2)
-        self.say(f"{name}: {self.seconds[name]:.1f} s")
-
-
 class _Resolution:
     """The resolution of one object."""
 
@@ -135,7 +118,7 @@ class _Resolution:
         ruleset: Ruleset,
         name: str,
         model: MatchModel | None,
-        clock: _Clock,
+        clock: Clock,
     ) -> None:
         self._connection = connection
         self._ruleset = ruleset

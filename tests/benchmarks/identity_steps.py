@@ -22,22 +22,9 @@ from cdp_assets.paths import Paths
 from cdp_assets.runs import join_run
 from cdp_assets.warehouse import Warehouse
 from tests.benchmarks.stages import peak_megabytes
-from tests.identity.population import make_changes, plan_changes
+from tests.identity.population import PUBLISHED, make_changes, plan_changes
 
 Detail = dict[str, Any]
-
-# What a run publishes, whatever numbers runs have.
-PUBLISHED = (
-    "node",
-    "evidence",
-    "unified_link_individual",
-    "unified_link_account",
-    "registry",
-    "redirect",
-    "shared_identifier",
-    "component",
-    "conflict",
-)
 
 
 def resolving(full: bool) -> Callable[[Paths, int], Detail]:

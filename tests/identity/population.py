@@ -6,6 +6,19 @@ or less completely; some share a home, some an inbox or a telephone with many.
 
 import duckdb
 
+# What a run publishes, whatever numbers runs have.
+PUBLISHED = (
+    "node",
+    "evidence",
+    "unified_link_individual",
+    "unified_link_account",
+    "registry",
+    "redirect",
+    "shared_identifier",
+    "component",
+    "conflict",
+)
+
 # What belongs to a record: the table, and the column that names the record.
 TABLES = {
     "individual": "id",

@@ -4,11 +4,8 @@ Loaded as a stream, mapped to the canonical model, resolved by a ruleset and a m
 that is trained on the file without its labels. The truth is read when all that is done.
 """
 
-import contextlib
 import resource
 import tempfile
-import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +25,7 @@ from cdp_assets.identity.bench.records import (
 from cdp_assets.identity.bench.training import train_on
 from cdp_assets.identity.bench.truth import check_truth, stage_truth
 from cdp_assets.identity.bench.values import settle_national_numbers
+from cdp_assets.identity.clock import Clock, Say
 from cdp_assets.identity.decided import stage_decided
 from cdp_assets.identity.evaluation import Quality, quality_of
 from cdp_assets.identity.evidence import stage_keyed, stage_pairs
@@ -44,8 +42,6 @@ GENERIC = RULESET.with_name("labelled.yaml")
 
 # In a scratch warehouse nobody is harmed by what a gate would hold.
 _OPEN = 10**15
-
-Say = Callable[[str], None]
 
 
 @dataclass
@@ -95,7 +91,7 @@ def bench(
     declared = read_map(map_file, layout.columns)
     rules = read_ruleset(ruleset)
     out.mkdir(parents=True, exist_ok=True)
-    clock = _Clock(say)
+    clock = Clock(say)
     with (
         tempfile.TemporaryDirectory(prefix="cdp-bench-") as scratch,
         Warehouse(Paths(Path(scratch))).writing("a bench") as connection,
@@ -118,26 +114,11 @@ def bench(
         return result
 
 
-class _Clock:
-    """Remembers how long each step took."""
-
-    def __init__(self, say: Say) -> None:
-        self.say = say
-        self.seconds: dict[str, float] = {}
-
-    @contextlib.contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        begun = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - begun, 2)
-        self.say(f"{name}: {self.seconds[name]:.1f} s")
-
-
 def _resolve(
     connection: duckdb.DuckDBPyConnection,
     declared: BenchMap,
     ruleset: Ruleset,
-    clock: _Clock,
+    clock: Clock,
 ) -> list[Verdict]:
     """Train and resolve; the gates are judged and hold nothing."""
     rules: ObjectRules = getattr(ruleset, declared.object)
@@ -173,7 +154,7 @@ def _resolve(
 
 
 def _train(
-    connection: duckdb.DuckDBPyConnection, name: str, ruleset: Ruleset, clock: _Clock
+    connection: duckdb.DuckDBPyConnection, name: str, ruleset: Ruleset, clock: Clock
 ) -> tuple[MatchModel | None, Ruleset]:
     """The model, where the ruleset uses one, and the ruleset as the file bears it.
 

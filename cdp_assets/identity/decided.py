@@ -11,6 +11,13 @@ from cdp_assets.identity.components import stage_components
 from cdp_assets.identity.contradiction import contradictions
 from cdp_assets.identity.decisions import active
 
+# Who each record is, people and companies alike.
+ANYBODYS_LINK = """
+    select record, unified_individual_id as id from identity.unified_link_individual
+    union all
+    select record, unified_account_id from identity.unified_link_account
+"""
+
 
 def stage_decided(
     connection: duckdb.DuckDBPyConnection,
@@ -115,13 +122,8 @@ def contradicting(connection: duckdb.DuckDBPyConnection) -> list[str]:
 def not_kept(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Decisions that the published people break, though a run has taken them up."""
     rows = connection.execute(
-        """
-        with link as (
-            select record, unified_individual_id as id
-            from identity.unified_link_individual
-            union all
-            select record, unified_account_id from identity.unified_link_account
-        )
+        f"""
+        with link as ({ANYBODYS_LINK})
         select decision.decision
         from identity.decision as decision
         inner join link as l on decision.record_l = l.record

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import duckdb
 
-from cdp_assets.identity.promotion import Changes
+from cdp_assets.identity.delta import Changes
 from cdp_assets.identity.verdict import Verdict
 from cdp_assets.identity.way import Versions, Way
 from cdp_assets.warehouse import utc_now

@@ -8,6 +8,36 @@ emptied stays so, because it may have been erased on purpose.
 
 import duckdb
 
+from cdp_assets.identity.stability import redirect_kind
+
+
+def stage_shortened(connection: duckdb.DuckDBPyConnection) -> None:
+    """Older redirects that lead to an id retired now, shortened to one hop."""
+    connection.execute(
+        """
+        create or replace temp table redirect_longer as
+        with hop as (
+            select retired_id, run, unnest(live_ids) as live_id from identity.redirect
+        ),
+        next_hop as (
+            select
+                hop.retired_id,
+                hop.run,
+                if(retired.retired_id is null, [hop.live_id], retired.live_ids) as ids,
+                retired.retired_id is not null as longer
+            from hop
+            left join staged_retired as retired on hop.live_id = retired.retired_id
+        )
+        select
+            retired_id,
+            run,
+            list_sort(list_distinct(flatten(list(ids)))) as live_ids
+        from next_hop
+        group by retired_id, run
+        having bool_or(longer)
+        """
+    )
+
 
 def stage_followed(connection: duckdb.DuckDBPyConnection, object_name: str) -> None:
     """Put into ``redirect_longer`` where retired ids lead whose former records move.
@@ -86,4 +116,24 @@ def _stage_held(connection: duckdb.DuckDBPyConnection, object_name: str) -> None
             on step.came_from = retired.retired_id and step.run = retired.retired_run;
         """,
         {"object": object_name},
+    )
+
+
+def apply_redirects(connection: duckdb.DuckDBPyConnection, run: int) -> None:
+    kind = redirect_kind("live_ids")
+    connection.execute(
+        """
+        delete from identity.redirect as target using redirect_longer as longer
+        where target.retired_id = longer.retired_id
+        """
+    )
+    connection.execute(
+        f"""
+        insert into identity.redirect
+        select retired_id, {kind}, live_ids, run from redirect_longer
+        union all
+        select retired_id, {kind}, live_ids, ? from staged_retired
+        order by retired_id
+        """,
+        [run],
     )

@@ -16,6 +16,7 @@ import duckdb
 
 from cdp_assets.identity.clock import Clock, Say
 from cdp_assets.identity.decided import note_applied, stage_decided
+from cdp_assets.identity.delta import stage_changes, stage_link_after, stage_promotion
 from cdp_assets.identity.evidence import stage_evidence, stage_left_out, stage_pairs
 from cdp_assets.identity.gates import budget_gates, pair_gates, result_gates
 from cdp_assets.identity.increment import (
@@ -37,13 +38,7 @@ from cdp_assets.identity.outcome import (
     measure,
     record_run,
 )
-from cdp_assets.identity.promotion import (
-    promote,
-    promote_model,
-    stage_changes,
-    stage_link_after,
-    stage_promotion,
-)
+from cdp_assets.identity.promotion import promote, promote_model
 from cdp_assets.identity.reconciliation import compile_reconciliation
 from cdp_assets.identity.recount import stage_changed_nodes, stage_recompared
 from cdp_assets.identity.refinement import stage_people

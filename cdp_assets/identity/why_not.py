@@ -4,13 +4,21 @@ from dataclasses import dataclass
 
 import duckdb
 
+from cdp_assets.identity.asked_pair import (
+    carriers,
+    holds,
+    said,
+    stage_asked_pair,
+    too_common,
+)
 from cdp_assets.identity.compared_records import compared_values, stage_compared
+from cdp_assets.identity.decided import ANYBODYS_LINK
 from cdp_assets.identity.evidence import most_records, pair_queries
 from cdp_assets.identity.explain import evidence_between, whose
 from cdp_assets.identity.fields import OBJECTS
 from cdp_assets.identity.lineage import Landed, landed
 from cdp_assets.identity.model import MatchModel
-from cdp_assets.identity.pairs import PairQuery, in_words, query_for
+from cdp_assets.identity.pairs import query_for
 from cdp_assets.identity.rules import ObjectRules, Ruleset, read_ruleset
 from cdp_assets.identity.scoring import open_scorer
 from cdp_assets.identity.sections import Criterion
@@ -99,7 +107,7 @@ def why_not(
     rules: ObjectRules = getattr(ruleset, object_name)
     records = [record_a, record_b]
     model = stage_compared(connection, object_name, ruleset, records)
-    _stage_pair(connection, records)
+    stage_asked_pair(connection, records)
     facts = _facts(connection, rules, records)
     values = compared_values(connection, object_name, records)
     found_rules = [
@@ -123,17 +131,6 @@ def why_not(
         _shared(connection, object_name, rules, records),
         values,
         {record: landed(connection, record) for record in records},
-    )
-
-
-def _stage_pair(connection: duckdb.DuckDBPyConnection, records: list[str]) -> None:
-    connection.execute(
-        """
-        create or replace temp table asked_pair as
-        select min(node_id) as node_l, max(node_id) as node_r from staged_matchable
-        where record in (select unnest($records::varchar[]))
-        """,
-        {"records": records},
     )
 
 
@@ -165,66 +162,11 @@ def _rule(
     compared = []
     for criterion in criteria:
         query = query_for([criterion], fields)
-        left, right = (_said(connection, query, side) for side in ("node_l", "node_r"))
-        compared.append(Compared(criterion, _holds(connection, query), left, right))
+        left, right = (said(connection, query, side) for side in ("node_l", "node_r"))
+        compared.append(Compared(criterion, holds(connection, query), left, right))
     query = query_for(criteria, fields)
-    common = _too_common(connection, object_name, name, query)
+    common = too_common(connection, object_name, name, query)
     return RuleFound(name, compared, common)
-
-
-def _holds(connection: duckdb.DuckDBPyConnection, query: PairQuery) -> bool:
-    """Whether the two records satisfy the query, caps apart."""
-    conditions = [f"l.{key} = r.{key}" for key in query.keys] + query.filters
-    rows = connection.execute(
-        f"""
-        select 1 from asked_pair
-        inner join ({query.keyed()}) as l on l.node_id = asked_pair.node_l
-        inner join ({query.keyed()}) as r on r.node_id = asked_pair.node_r
-        where {" and ".join(conditions)} limit 1
-        """
-    ).fetchall()
-    return bool(rows)
-
-
-def _said(connection: duckdb.DuckDBPyConnection, query: PairQuery, side: str) -> str:
-    """What one record says to a criterion, in the form that is compared."""
-    rows = connection.execute(
-        f"""
-        select string_agg(distinct k0::varchar, ', ' order by k0::varchar)
-        from ({query.keyed()}) where node_id = (select {side} from asked_pair)
-        """
-    ).fetchall()
-    return rows[0][0] or ""
-
-
-def _common(query: PairQuery, names: list[str]) -> str:
-    """SELECT of the values of these columns that both records have."""
-    columns = ", ".join(names)
-    return f"""
-        select {columns} from ({query.keyed()})
-        where node_id = (select node_l from asked_pair)
-        intersect
-        select {columns} from ({query.keyed()})
-        where node_id = (select node_r from asked_pair)
-    """
-
-
-def _too_common(
-    connection: duckdb.DuckDBPyConnection, object_name: str, name: str, query: PairQuery
-) -> str:
-    for names in (query.values, query.keys):
-        rows = connection.execute(
-            f"""
-            select value, records from identity.shared_identifier
-            where object = ? and cap = 'at_most' and field = ? and value in (
-                select {in_words(names)} from ({_common(query, names)})
-            )
-            """,
-            [object_name, name],
-        ).fetchall()
-        if rows:
-            return f"{rows[0][0]!r}, which {rows[0][1]:,} records carry"
-    return ""
 
 
 def _keys(
@@ -237,32 +179,17 @@ def _keys(
         for name, query in pair_queries(object_name, rules).items()
         if name not in rules.match_rules
     }
-    agreeing = {name for name, query in queries.items() if _holds(connection, query)}
+    agreeing = {name for name, query in queries.items() if holds(connection, query)}
     if any(queries[name].at_most for name in agreeing):
         stage_compared(connection, object_name, ruleset, None)
     most = most_records(rules.gates.pairs_of_one_value)
     found = []
     for name, query in queries.items():
-        carriers = None
+        carried = None
         if name in agreeing and query.at_most:
-            carriers = _carriers(connection, query)
-        found.append(KeyFound(name, name in agreeing, carriers, query.at_most or most))
+            carried = carriers(connection, query)
+        found.append(KeyFound(name, name in agreeing, carried, query.at_most or most))
     return found
-
-
-def _carriers(connection: duckdb.DuckDBPyConnection, query: PairQuery) -> int:
-    keys = ", ".join(query.keys)
-    rows = connection.execute(
-        f"""
-        select min(records) from (
-            select {keys}, count(*) as records
-            from ({query.keyed()})
-            semi join ({_common(query, query.keys)}) using ({keys})
-            group by {keys}
-        )
-        """
-    ).fetchall()
-    return int(rows[0][0] or 0)
 
 
 def _score(
@@ -288,13 +215,8 @@ def _decisions(
 ) -> list[str]:
     """Decisions that keep the two, or any two records of their people, apart."""
     rows = connection.execute(
-        """
-        with link as (
-            select record, unified_individual_id as id
-            from identity.unified_link_individual
-            union all
-            select record, unified_account_id from identity.unified_link_account
-        )
+        f"""
+        with link as ({ANYBODYS_LINK})
         select
             coalesce(given_with, decision) as number,
             first(record_l order by decision), first(record_r order by decision),

@@ -18,7 +18,8 @@ from cdp_assets.identity.bench.declared import read_map
 from cdp_assets.identity.bench.estimation import Patterns, estimate_levels
 from cdp_assets.identity.bench.macros import Macros
 from cdp_assets.identity.bench.records import layout_of
-from cdp_assets.identity.bench.run import BenchResult, bench
+from cdp_assets.identity.bench.result import BenchResult
+from cdp_assets.identity.bench.run import bench
 from cdp_assets.identity.bench.values import date_of, settle_national_numbers
 from cdp_assets.identity.partition import Pair, partition
 

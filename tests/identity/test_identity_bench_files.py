@@ -9,7 +9,8 @@ import pytest
 
 from cdp_assets.errors import OperatorError
 from cdp_assets.identity.bench.records import layout_of
-from cdp_assets.identity.bench.run import BenchResult, bench
+from cdp_assets.identity.bench.result import BenchResult
+from cdp_assets.identity.bench.run import bench
 from cdp_assets.identity.bench.truth import check_truth
 
 PEOPLE = "attributes: {first_name: first, last_name: last, email_address: mail}\n"

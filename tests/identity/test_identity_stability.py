@@ -7,8 +7,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cdp_assets.identity.delta import stage_changes, stage_promotion
 from cdp_assets.identity.history import leads_to
-from cdp_assets.identity.promotion import promote, stage_changes, stage_promotion
+from cdp_assets.identity.promotion import promote
 from cdp_assets.identity.rules import RULESET, Ruleset
 from cdp_assets.identity.stability import stage_everybody, stage_ids
 from cdp_assets.warehouse import transaction

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from cdp_assets.identity.bench.run import BenchResult
+from cdp_assets.identity.bench.result import BenchResult
 
 
 def render(result: BenchResult) -> Iterator[str]:

@@ -6,7 +6,6 @@ that is trained on the file without its labels. The truth is read when all that 
 
 import resource
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -15,19 +14,17 @@ from cdp_assets.identity.bench.canonical import Canonical
 from cdp_assets.identity.bench.declared import BenchMap, read_map
 from cdp_assets.identity.bench.facts import facts_kept, without_broken
 from cdp_assets.identity.bench.records import (
-    STREAM,
-    column_fields,
     layout_of,
     load_records,
     refusals,
     stream_of,
 )
+from cdp_assets.identity.bench.result import BenchResult, compare, export_clusters
 from cdp_assets.identity.bench.training import train_on
-from cdp_assets.identity.bench.truth import check_truth, stage_truth
+from cdp_assets.identity.bench.truth import check_truth
 from cdp_assets.identity.bench.values import settle_national_numbers
 from cdp_assets.identity.clock import Clock, Say
 from cdp_assets.identity.decided import stage_decided
-from cdp_assets.identity.evaluation import Quality, quality_of
 from cdp_assets.identity.evidence import stage_keyed, stage_pairs
 from cdp_assets.identity.model import MatchModel
 from cdp_assets.identity.nodes import prepare_nodes, stage_nodes
@@ -42,26 +39,6 @@ GENERIC = RULESET.with_name("labelled.yaml")
 
 # In a scratch warehouse nobody is harmed by what a gate would hold.
 _OPEN = 10**15
-
-
-@dataclass
-class BenchResult:
-    """What came of a file."""
-
-    quality: Quality
-    records: int
-    refused: int
-    entities: int
-    clusters: int
-    largest: int
-    true_pairs: int
-    ceiling: float
-    """The share of true pairs that blocking brings together directly."""
-    verdicts: list[Verdict]
-    refusal: str = ""
-    """Where and why the first row that could not be loaded was refused."""
-    seconds: dict[str, float] = field(default_factory=dict)
-    peak_bytes: int = 0
 
 
 def bench(
@@ -104,8 +81,8 @@ def bench(
             Canonical(connection, declared).build()
         verdicts = _resolve(connection, declared, rules, clock)
         with clock.step("compare with the truth"):
-            _export(connection, declared, out / "clusters.csv")
-            result = _compare(connection, declared, truth, out / "clusters.csv")
+            export_clusters(connection, declared, out / "clusters.csv")
+            result = compare(connection, declared, truth)
         result.verdicts = verdicts
         result.refused = loaded.rows_in - result.records
         result.refusal = refusals(connection, spec)
@@ -210,91 +187,3 @@ def _opened(rules: ObjectRules) -> ObjectRules:
         }
     )
     return rules.model_copy(update={"gates": gates})
-
-
-def _export(
-    connection: duckdb.DuckDBPyConnection, declared: BenchMap, file: Path
-) -> None:
-    """Write ``clusters.csv``: every record under the source and key of the file."""
-    fields = column_fields(declared)
-    connection.execute(
-        f"""
-        create or replace temp table cluster as
-        select
-            cell.{fields[declared.source]} as source,
-            cell.{fields[declared.key]} as record_id,
-            link.unified_{declared.object}_id as cluster_id,
-            cell._record_id as record
-        from dlo.{STREAM} as cell
-        inner join identity.unified_link_{declared.object} as link
-            on link.record = cell._record_id
-        """
-    )
-    connection.execute(
-        f"""
-        copy (select source, record_id, cluster_id from cluster order by all)
-        to '{str(file).replace("'", "''")}' (header, delimiter ',')
-        """
-    )
-
-
-def _compare(
-    connection: duckdb.DuckDBPyConnection,
-    declared: BenchMap,
-    truth: Path,
-    clusters: Path,
-) -> BenchResult:
-    """Read the truth, for the first time, and count."""
-    stage_truth(connection, truth)
-    connection.execute(
-        """
-        create or replace temp table truth_cluster as
-        select
-            truth.entity, cluster.record,
-            coalesce(cluster.cluster_id,
-                'alone ' || truth.source || ':' || truth.record_id) as person
-        from truth_record as truth left join cluster using (source, record_id)
-        """
-    )
-    true_pairs, entities = connection.execute(
-        """
-        select coalesce(sum(n * (n - 1) // 2), 0), count(*)
-        from (select count(*) as n from truth_cluster group by entity)
-        """
-    ).fetchall()[0]
-    count, people, largest = connection.execute(
-        """
-        select coalesce(sum(n), 0), count(*), coalesce(max(n), 0)
-        from (select count(*) as n from cluster group by cluster_id)
-        """
-    ).fetchall()[0]
-    return BenchResult(
-        quality=quality_of(connection, "truth_cluster"),
-        records=int(count),
-        refused=0,
-        entities=entities,
-        clusters=people,
-        largest=largest,
-        true_pairs=int(true_pairs),
-        ceiling=_ceiling(connection, int(true_pairs)),
-        verdicts=[],
-    )
-
-
-def _ceiling(connection: duckdb.DuckDBPyConnection, true_pairs: int) -> float:
-    """The share of true pairs that are among those compared at first."""
-    if not true_pairs:
-        return 1.0
-    found = connection.execute(
-        """
-        with node as (
-            select node_id, entity
-            from truth_cluster inner join identity.node using (record)
-        )
-        select count(*) from bench_candidate as pair
-        inner join node as l on pair.node_l = l.node_id
-        inner join node as r on pair.node_r = r.node_id
-        where l.entity = r.entity
-        """
-    ).fetchall()[0][0]
-    return float(found) / true_pairs

@@ -6,30 +6,31 @@ maximisation over the pairs that blocking finds. Pairs are counted by their patt
 levels, of which there are some thousands, so a pass takes milliseconds.
 """
 
-from typing import Any
-
 import duckdb
 import numpy as np
 
-from cdp_assets.identity.bench.comparisons import Levels, Profile, frequency_column
+from cdp_assets.identity.bench.comparisons import Profile
 from cdp_assets.identity.bench.estimation import (
     Estimate,
-    Patterns,
     believed_levels,
     estimate_levels,
     housemates,
 )
+from cdp_assets.identity.bench.levels import (
+    count_patterns,
+    random_patterns,
+    stage_levels,
+)
 from cdp_assets.identity.bench.redundant import redundant_texts
+from cdp_assets.identity.bench.splink_settings import in_splinks_words
 from cdp_assets.identity.decided import stage_decided
 from cdp_assets.identity.evidence import stage_keyed, stage_pairs
 from cdp_assets.identity.model import MatchModel
 from cdp_assets.identity.rules import ObjectRules
 from cdp_assets.identity.shared import stage_all_matchable
-from cdp_assets.identity.vetoes import sided
 
-# As many pairs are counted at most, of each kind; more would change no third digit.
+# As many pairs are counted at most; more would change no third digit.
 _CANDIDATES = 1_000_000
-_RANDOM = 600_000
 
 
 def train_on(
@@ -45,7 +46,7 @@ def train_on(
     stage_all_matchable(connection, object_name, rules, None)
     comparisons = _profile(connection).comparisons(object_name)
     frequencies = _frequencies(connection, ["first_name", "last_name"])
-    draft = _model(comparisons, frequencies, None, 0)
+    draft = in_splinks_words(comparisons, frequencies, None, 0)
     stage_all_matchable(connection, object_name, rules, draft)
     stage_decided(connection, object_name)
     stage_keyed(connection, object_name, rules)
@@ -55,17 +56,17 @@ def train_on(
     if records < 2 or not comparisons:
         return None
     one_in = max(1, candidates // _CANDIDATES)
-    _stage_levels(
+    stage_levels(
         connection,
         comparisons,
         f"select * from candidate where hash(node_l, node_r) % {one_in} = 0",
         "candidate_level",
     )
     pairs = records * (records - 1) / 2
-    patterns = _patterns(connection, "candidate_level", candidates)
+    patterns = count_patterns(connection, "candidate_level", candidates)
     estimate = estimate_levels(
         patterns,
-        _random_patterns(connection, comparisons, records),
+        random_patterns(connection, comparisons, records),
         [
             believed_levels(name, len(levels) - 1)
             for name, levels in comparisons.items()
@@ -78,7 +79,7 @@ def train_on(
     _stage_posterior(connection, estimate, estimate.matches / pairs)
     for column in weighed:
         frequencies[column] = _bearers(connection, column, records, one_in)
-    return _model(comparisons, frequencies, estimate, records)
+    return in_splinks_words(comparisons, frequencies, estimate, records)
 
 
 def _profile(connection: duckdb.DuckDBPyConnection) -> Profile:
@@ -196,174 +197,6 @@ def _stage_posterior(
         from candidate_level
         """
     )
-
-
-def _level(levels: Levels) -> str:
-    """SQL for a pair's level, numbered as in evidence: 0 the last resort."""
-    numbers = [-1, *range(len(levels) - 2, -1, -1)]
-    cases = " ".join(
-        f"when {sided(condition)} then {number}"
-        for (_, condition), number in zip(levels, numbers, strict=True)
-        if condition != "else"
-    )
-    return f"case {cases} else 0 end"
-
-
-def _stage_levels(
-    connection: duckdb.DuckDBPyConnection,
-    comparisons: dict[str, Levels],
-    pairs: str,
-    into: str,
-) -> None:
-    """Build a table of pairs with their level per comparison, ``c0`` and on."""
-    columns = ", ".join(
-        f"{_level(levels)} as c{place}"
-        for place, levels in enumerate(comparisons.values())
-    )
-    connection.execute(
-        f"""
-        create or replace temp table {into} as
-        select pair.node_l, pair.node_r, {columns}
-        from ({pairs}) as pair
-        inner join staged_matchable as l on pair.node_l = l.node_id
-        inner join staged_matchable as r on pair.node_r = r.node_id
-        """
-    )
-
-
-def _patterns(
-    connection: duckdb.DuckDBPyConnection, table: str, total: float
-) -> Patterns:
-    """Count the pairs of a table by pattern, scaled to ``total`` of them."""
-    found = connection.execute(
-        f"""
-        select * exclude (node_l, node_r), count(*)::double as pairs
-        from {table} group by all order by all
-        """
-    ).fetchnumpy()
-    counts = np.asarray(found.pop("pairs"), dtype=np.float64)
-    levels = np.stack([np.asarray(column, dtype=np.int64) for column in found.values()])
-    return Patterns(levels.T, counts * (total / max(counts.sum(), 1.0)))
-
-
-def _random_patterns(
-    connection: duckdb.DuckDBPyConnection,
-    comparisons: dict[str, Levels],
-    records: int,
-) -> Patterns:
-    """All pairs of a small file; of a large one each record with some of the others."""
-    pairs = records * (records - 1) / 2
-    if pairs <= _RANDOM:
-        drawn = """
-            select l.node_id as node_l, r.node_id as node_r
-            from staged_matchable as l
-            inner join staged_matchable as r on l.node_id < r.node_id
-        """
-    else:
-        _draw(connection, records)
-        drawn = "select node_l, node_r from random_pair"
-    _stage_levels(connection, comparisons, drawn, "random_level")
-    return _patterns(connection, "random_level", pairs)
-
-
-def _draw(connection: duckdb.DuckDBPyConnection, records: int) -> None:
-    """Build ``random_pair``: each record beside as many others as make enough pairs.
-
-    In tables of their own: in one statement DuckDB compares all records with all.
-    """
-    connection.execute(
-        """
-        create or replace temp table numbered as
-        select node_id, (row_number() over (order by hash(record), record)) - 1 as place
-        from staged_matchable
-        """
-    )
-    connection.execute(
-        """
-        create or replace temp table random_place as
-        select numbered.node_id as node_l,
-            cast((place + 1 + hash(i) % ($records - 1)) % $records as bigint) as place
-        from numbered cross join range($times) as step(i)
-        """,
-        {"records": records, "times": max(1, _RANDOM // records)},
-    )
-    connection.execute(
-        """
-        create or replace temp table random_pair as
-        select node_l, numbered.node_id as node_r
-        from random_place inner join numbered using (place)
-        """
-    )
-
-
-def _model(
-    comparisons: dict[str, Levels],
-    frequencies: dict[str, dict[str, float]],
-    estimate: Estimate | None,
-    records: int,
-) -> MatchModel:
-    """The model in Splink's words."""
-    settings: dict[str, Any] = {
-        "link_type": "dedupe_only",
-        "unique_id_column_name": "node_id",
-        "blocking_rules_to_generate_predictions": [],
-        "retain_matching_columns": False,
-        "retain_intermediate_calculation_columns": True,
-        "comparisons": [
-            {
-                "output_column_name": name,
-                "comparison_levels": [
-                    _splink_level(
-                        name,
-                        levels,
-                        number,
-                        place,
-                        estimate,
-                        records,
-                        weigh_frequency=len(comparisons) > 1,
-                    )
-                    for number, _ in enumerate(levels)
-                ],
-            }
-            for place, (name, levels) in enumerate(comparisons.items())
-        ],
-    }
-    matches = 0.0
-    if estimate:
-        matches = estimate.matches
-        settings["probability_two_random_records_match"] = matches / (
-            records * (records - 1) / 2
-        )
-    return MatchModel("bench", settings, matches, frequencies, one_size=True)
-
-
-def _splink_level(
-    name: str,
-    levels: Levels,
-    number: int,
-    place: int,
-    estimate: Estimate | None,
-    records: int,
-    *,
-    weigh_frequency: bool,
-) -> dict[str, Any]:
-    label, condition = levels[number]
-    level: dict[str, Any] = {
-        "sql_condition": "ELSE" if condition == "else" else condition,
-        "label_for_charts": label,
-    }
-    if number == 0:
-        return level | {"is_null_level": True}
-    # How rare a value is says nothing of chance where it is all there is.
-    column = frequency_column(name, label) if weigh_frequency else None
-    if column:
-        level["tf_adjustment_column"] = column
-        level["tf_minimum_u_value"] = 2.0 / max(records, 2)
-    if estimate:
-        rank = len(levels) - 1 - number
-        level["m_probability"] = float(f"{estimate.m[place][rank]:.6g}")
-        level["u_probability"] = float(f"{estimate.u[place][rank]:.6g}")
-    return level
 
 
 def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:

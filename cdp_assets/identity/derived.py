@@ -24,6 +24,8 @@ _COLUMNS = {
     "city": "cities[1]",
     "email": "emails[1]",
     "phone": "phones[1]",
+    # What is left of a number whose country or area may be missing or guessed.
+    "phone_tails": "list_transform(phones, lambda number: number[-7:])",
     "street": "streets[1]",
     "street_words": "list_distinct(string_split(streets[1], ' '))",
     "local_parts": "list_transform(emails, lambda email: split_part(email, '@', 1))",

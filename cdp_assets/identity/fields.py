@@ -73,6 +73,7 @@ BLOCKING_ONLY = {
     "full_name": MatchField("full_name"),
     "mailbox": MatchField("mailboxes", many=True),
     "local_part": MatchField("local_parts", many=True),
+    "phone_tail": MatchField("phone_tails", many=True),
     "first_initial": MatchField("first_initial"),
     "last_name_sound": MatchField("last_name_sound"),
     "last_prefix": MatchField("last_prefix"),

@@ -106,7 +106,7 @@ _PHONE: Levels = [
     ("missing", "len(phones_l) = 0 or len(phones_r) = 0"),
     ("same", "phone_l = phone_r"),
     ("one in common", "list_has_any(phones_l, phones_r)"),
-    ("same but for the prefix", "phones_l[1][-7:] = phones_r[1][-7:]"),
+    ("same but for the prefix", "list_has_any(phone_tails_l, phone_tails_r)"),
     ("one digit", "damerau_levenshtein(phones_l[1], phones_r[1]) <= 1"),
     ("different", "else"),
 ]
@@ -138,10 +138,17 @@ def _name(name: str) -> Levels:
     value = f"{name}_l", f"{name}_r"
     similar = f"jaro_winkler_similarity({value[0]}, {value[1]})"
     elsewhere = (
-        f"list_contains(name_words_l, {value[1]}) "
-        f"or list_contains(name_words_r, {value[0]})"
+        f"(list_contains(name_words_l, {value[1]}) "
+        f"or list_contains(name_words_r, {value[0]}))"
     )
     first = name == "first_name"
+    if not first:
+        # The one word that Henry Howard and Howard Hughes share counts as the first
+        # name's; as a last name's too only where there is another.
+        elsewhere += (
+            " and (first_name_l is null or first_name_r is null "
+            "or len(list_intersect(name_words_l, name_words_r)) > 1)"
+        )
     levels = [
         ("missing", f"{value[0]} is null or {value[1]} is null"),
         ("same", f"{value[0]} = {value[1]}"),
@@ -199,6 +206,7 @@ def _text(column: str, words: float, *, numbers: bool = False) -> Levels:
                 f"contains({left}, {right}) or contains({right}, {left})",
             ),
             ("similar", f"{similar} >= 0.82"),
+            ("most words", _overlap(f"{column}_words", 0.5)),
         ]
     return [*levels, ("different", "else")]
 

@@ -29,7 +29,7 @@ def names(declared: BenchMap, macros: Macros) -> str:
         name: name if name in given else "null::varchar"
         for name in (
             "first_name", "middle_name", "last_name", "name_suffix", "full_name",
-            "salutation", "organization_name", "gender",
+            "salutation", "gender",
         )
     }  # fmt: skip
     born = "birth_date" if "birth_date" in given else "null::date"
@@ -40,7 +40,6 @@ def names(declared: BenchMap, macros: Macros) -> str:
                 id, source, _load_seq, {has["salutation"]} as salutation,
                 {has["first_name"]} as first_name, {has["middle_name"]} as middle_name,
                 {has["last_name"]} as last_name, {has["name_suffix"]} as name_suffix,
-                {has["organization_name"]} as organization_name,
                 {_GENDER.format(has["gender"])} as gender, {born} as birth_date,
                 {macros.suffix_in("whole")} as suffix_found,
                 nullif(trim({macros.strip_suffix("whole")}), '') as whole
@@ -67,14 +66,12 @@ def names(declared: BenchMap, macros: Macros) -> str:
             from told
         )
         select
-            id, {macros.clean_name("first_known")} as first_name,
+            id, {macros.clean_name(macros.strip_suffix("first_known"))} as first_name,
             {macros.clean_name(f"coalesce(middle_name, {_BETWEEN})")} as middle_name,
-            coalesce(
-                {macros.clean_name(macros.strip_suffix("last_known"))},
-                if(first_known is null, {macros.clean_label("organization_name")}, null)
-            ) as last_name,
+            {macros.clean_name(macros.strip_suffix("last_known"))} as last_name,
             coalesce({macros.clean_suffix("name_suffix")},
-                {macros.suffix_in("last_known")}, suffix_found) as name_suffix,
+                {macros.suffix_in("last_known")}, {macros.suffix_in("first_known")},
+                suffix_found) as name_suffix,
             salutation, coalesce(gender, {macros.gender_of("salutation")}) as gender_id,
             if(birth_date <= current_date, birth_date, null) as birth_date,
             false as is_anonymous, source as data_source_id,

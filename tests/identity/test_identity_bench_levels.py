@@ -1,0 +1,89 @@
+"""What two records of a labelled file say to one comparison, level by level."""
+
+import duckdb
+import pytest
+
+from cdp_assets.identity.bench.comparisons import Profile
+from cdp_assets.identity.bench.levels import stage_levels
+
+PEOPLE = Profile(
+    {"first_name": 1, "last_name": 1, "phone": 1}, {"employer": (1, 2, False)}
+).comparisons("individual")
+
+
+def level(comparison: str, left: str, right: str) -> str:
+    """The label of the level that two records, given as SQL structs, agree on."""
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"""
+            create temp table staged_matchable as
+            select 1 as node_id, unnest({left}) union all select 2, unnest({right})
+            """
+        )
+        stage_levels(
+            connection,
+            {comparison: PEOPLE[comparison]},
+            "select 1 as node_l, 2 as node_r",
+            "asked_level",
+        )
+        rank = connection.execute("select c0 from asked_level").fetchall()[0][0]
+    # The first label is that of a missing value, the last one of rank 0.
+    return PEOPLE[comparison][0 if rank < 0 else len(PEOPLE[comparison]) - 1 - rank][0]
+
+
+def person(first: str, last: str) -> str:
+    words = ", ".join(f"'{word}'" for word in f"{first} {last}".split())
+    return (
+        f"{{first_name: '{first}', last_name: '{last}', name_words: [{words}], "
+        f"last_name_sound: '{last[:2]}', first_name_sound: '{first[:2]}', "
+        f"first_name_forms: ['{first}']}}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "first", "last"),
+    [
+        (("henry", "howard"), ("howard", "hughes"), "among the words", "different"),
+        (("jay", "jones"), ("jones", "jay"), "among the words", "among the words"),
+        (("ann", "lee park"), ("ann", "park"), "same", "among the words"),
+        (("ann", "lee"), ("ann", "lee"), "same", "same"),
+    ],
+)
+def test_a_word_in_common_counts_once(
+    left: tuple[str, str], right: tuple[str, str], first: str, last: str
+) -> None:
+    for name, expected in (("first_name", first), ("last_name", last)):
+        assert level(name, person(*left), person(*right)) == expected
+        assert level(name, person(*right), person(*left)) == expected
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        ("+914936202565", "+14936202565", "same but for the prefix"),
+        ("+914936202565", "+914936202565", "same"),
+        ("+914936202565", "+914936202566", "one digit"),
+        ("+914936202565", "+14155550123", "different"),
+    ],
+)
+def test_a_guessed_country_is_no_other_number(
+    left: str, right: str, expected: str
+) -> None:
+    def record(number: str) -> str:
+        return (
+            f"{{phone: '{number}', phones: ['{number}'], "
+            f"phone_tails: ['{number[-7:]}']}}"
+        )
+
+    assert level("phone", record(left), record(right)) == expected
+
+
+def test_a_short_text_has_words_too() -> None:
+    def record(text: str) -> str:
+        words = ", ".join(f"'{word}'" for word in text.split())
+        return f"{{attribute_employer: '{text}', attribute_employer_words: [{words}]}}"
+
+    name = "attribute_employer"
+    india = record("india exports"), record("universal exports india")
+    assert level(name, *india) == "most words"
+    assert level(name, record("acme"), record("globex")) == "different"

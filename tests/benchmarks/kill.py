@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from cdp_assets import lock
 from tests.benchmarks.waves import differences, drop_changes, state
@@ -167,6 +168,14 @@ def outcome(root: Path) -> dict[str, object]:
     """The state but for the numbers of runs, and what the receiver acted on."""
     found = state(root, but=NUMBERS)
     found.pop("identity.run")
+    for name in ("outbox", "receipt"):
+        # A message that was at its destination when the sender died leaves again under
+        # its key, and the receiver says that it has acted already (208).
+        rows = cast("list[tuple[object, ...]]", found[name])
+        found[name] = [
+            tuple("HTTP 200" if cell == "HTTP 208" else cell for cell in row)
+            for row in rows
+        ]
     received = root / "outgoing" / "received.ndjson"
     lines = received.read_text(encoding="utf-8").splitlines()
     found["received"] = sorted(str(json.loads(line)["id"]) for line in lines)

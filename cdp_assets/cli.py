@@ -32,7 +32,8 @@ from cdp_assets.operations.commands import (
     restore_command,
     status_command,
 )
-from cdp_assets.operators import outbox_group, quarantine_group
+from cdp_assets.operators import quarantine_group
+from cdp_assets.outbox_commands import outbox_group
 from cdp_assets.paths import Paths
 from cdp_assets.stream_commands import stream_group
 from cdp_assets.warehouse import Warehouse

@@ -1,8 +1,4 @@
-"""``cdp quarantine`` and ``cdp outbox``: what an operator does about what is stuck."""
-
-import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+"""``cdp quarantine``: what an operator does about records that could not be loaded."""
 
 import click
 
@@ -11,11 +7,6 @@ from cdp_assets.paths import Paths
 from cdp_assets.streams.landing import ask_for_wave
 from cdp_assets.streams.spec import StreamSpec, load_streams
 from cdp_assets.warehouse import Warehouse, utc_now
-
-if TYPE_CHECKING:
-    from cdp_assets.activation.outbox import Outbox
-
-STATES = ("pending", "delivering", "delivered", "withheld", "dead", "dropped")
 
 
 @click.group("quarantine")
@@ -85,100 +76,6 @@ def quarantine_drop(stream: str, field: str | None) -> None:
     with _loaded().writing("a drop") as connection:
         done = quarantine.drop(connection, spec, started_at=utc_now(), field=field)
     click.echo(f"{-done.quarantined:,} records dropped")
-
-
-@click.group("outbox")
-def outbox_group() -> None:
-    """Changes on their way to destinations."""
-
-
-@outbox_group.command("list")
-@click.option("--state", type=click.Choice(STATES), default="dead", show_default=True)
-@click.option("--activation", default=None)
-def outbox_list(state: str, activation: str | None) -> None:
-    """How many changes stand in which state, and those of one state one by one."""
-    from cdp_assets.activation.dead_letters import count_states, list_changes
-
-    outbox = _outbox()
-    counts = count_states(outbox, activation=activation)
-    for name, its_state, changes in counts:
-        click.echo(f"{name:<28}{its_state:<12}{changes:>10,}")
-    if not counts:
-        click.echo("the outbox is empty")
-    listed = list_changes(outbox, state=state, activation=activation)
-    click.echo(f"\n{len(listed):,} {state}" + (":" if listed else ""))
-    for change in listed:
-        click.echo(
-            f"{change.sequence:>8}  {change.activation}  {change.operation}  "
-            f"{change.unified_individual_id}  {change.reason or ''}"
-        )
-
-
-@outbox_group.command("show")
-@click.argument("sequence", type=int)
-@click.option("--payload", is_flag=True, help="Also what was sent: personal data.")
-def outbox_show(sequence: int, payload: bool) -> None:
-    """One change with its attempts and receipts."""
-    from cdp_assets.activation.dead_letters import show
-
-    found = show(_outbox(), sequence, payload=payload)
-    click.echo(json.dumps(found, indent=2, default=str, ensure_ascii=False))
-
-
-@outbox_group.command("replay")
-@click.argument("sequences", type=int, nargs=-1, required=True)
-def outbox_replay(sequences: tuple[int, ...]) -> None:
-    """Send dead letters again, with the next delivery."""
-    from cdp_assets.activation.dead_letters import replay
-
-    done = replay(_outbox(), sequences, utc_now())
-    click.echo(f"{len(done.replayed)} will go out again")
-    for sequence in done.overtaken:
-        click.echo(f"{sequence} stays: a later change of that person went out already")
-    _say_untouched(done.untouched)
-
-
-@outbox_group.command("drop")
-@click.argument("sequences", type=int, nargs=-1, required=True)
-def outbox_drop(sequences: tuple[int, ...]) -> None:
-    """Give up dead letters."""
-    from cdp_assets.activation.dead_letters import drop
-
-    done = drop(_outbox(), sequences)
-    click.echo(f"{done.dropped} dropped")
-    _say_untouched(done.untouched)
-
-
-@outbox_group.command("resume")
-@click.argument("activation")
-def outbox_resume(activation: str) -> None:
-    """End the pause that an unavailable destination was given."""
-    from cdp_assets.activation.pausing import resume
-    from cdp_assets.activation.spec import load_activations
-
-    if activation not in (declared := load_activations()):
-        raise click.ClickException(
-            f"{activation!r} is no activation{nearest(activation, declared)} "
-            f"(declared are {', '.join(declared)})"
-        )
-    with _outbox().connect() as connection:
-        resume(connection, activation)
-    click.echo(f"{activation} is tried again with the next delivery")
-
-
-def _outbox() -> "Outbox":
-    """The outbox; none is made where nothing was ever planned."""
-    from cdp_assets.activation.outbox import Outbox
-
-    path = Paths.from_environment().outbox
-    if not path.exists():
-        raise click.ClickException("nothing was planned yet: run `cdp run` first")
-    return Outbox(path)
-
-
-def _say_untouched(untouched: Mapping[int, str]) -> None:
-    for sequence, state in untouched.items():
-        click.echo(f"{sequence} stays: it is {state}, not dead")
 
 
 def _loaded() -> Warehouse:

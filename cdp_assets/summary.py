@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import duckdb
 
 from cdp_assets.activation.dead_letters import count_states
+from cdp_assets.activation.destination_spec import WebhookSpec
 from cdp_assets.activation.outbox import Outbox
-from cdp_assets.activation.spec import WebhookSpec, load_activations
+from cdp_assets.activation.spec import load_activations
 from cdp_assets.declarations import quoted
 from cdp_assets.governance.consent import NO_ROW, REASONS
 from cdp_assets.identity.evaluation import Evaluation, Quality, evaluate

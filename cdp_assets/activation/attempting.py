@@ -33,6 +33,7 @@ _log = logging.getLogger(__name__)
 class Attempt:
     """What came of one attempt at a claim."""
 
+    claim: Claim
     started_at: dt.datetime
     withheld: tuple[Ending, ...]
     replies: tuple[tuple[Waiting, Reply, str | None], ...]
@@ -64,6 +65,8 @@ class Attempter:
         self._now = now
         self._deadline = deadline
         self._unavailable = threading.Event()
+        # In a row, as the threads see them: the breaker hears of them a moment later.
+        self._failures = 0
         self._fields = tuple(
             reader.execute(
                 "select field, data_type from target_field where activation = ? "
@@ -73,11 +76,16 @@ class Attempter:
         )
 
     def start(self) -> None:
-        """Begin another round, whatever the destination said in the last one."""
+        """Attempt again, whatever the destination said before."""
+        self._failures = 0
         self._unavailable.clear()
 
     def attempt(self, claim: Claim) -> Attempt | None:
-        """Try to deliver a claim; None if it was not begun."""
+        """Try to deliver a claim; None if it was not begun.
+
+        Whatever waits for its turn is looked at here and not earlier, so an opt-out
+        that comes while a batch waits takes its person out of the batch.
+        """
         started_at = self._now()
         if self._unavailable.is_set() or started_at >= self._deadline:
             return None
@@ -101,6 +109,7 @@ class Attempter:
                 )
         answers = self._send(claim.name, changes) if changes else {}
         return Attempt(
+            claim,
             started_at,
             tuple(withheld),
             tuple(
@@ -121,14 +130,20 @@ class Attempter:
             replies = [
                 Reply(change.idempotency_key, "failed", kind) for change in changes
             ]
-        if any(reply.outcome == "unavailable" for reply in replies):
+        outcomes = {reply.outcome for reply in replies}
+        self._failures = self._failures + 1 if outcomes == {"failed"} else 0
+        if "unavailable" in outcomes or (
+            self._failures >= self._destination.breaker_failures
+        ):
             self._unavailable.set()
         return {reply.idempotency_key: reply for reply in replies}
 
     def _decide(self, row: Waiting) -> tuple[Decision, str]:
         """May it leave now, and with which payload."""
         if row.operation == "remove":
-            return self._removal(row)
+            return self._of_earlier(row, row.unified_individual_id, "removal")
+        if row.previous_individual_id is not None:
+            return self._of_earlier(row, row.previous_individual_id, "alias")
         if row.contact_point_value is None:
             return Decision(False, None, NO_CONTACT_POINT), row.payload
         rows = self._reader.execute(
@@ -151,11 +166,13 @@ class Attempter:
         decision = decide(answers, self._spec.purpose, self._spec.channel, self._at())
         return decision, row.payload
 
-    def _removal(self, row: Waiting) -> tuple[Decision, str]:
-        """A removal needs no consent, but something of ours that it removes.
+    def _of_earlier(
+        self, row: Waiting, person: str, reason: str
+    ) -> tuple[Decision, str]:
+        """A removal or alias needs no consent, but something of ours that it changes.
 
-        It names what was sent last. Where the outbox no longer knows the person, the
-        plan is believed.
+        It names what was sent last of ``person``. Where the outbox no longer knows
+        them, the plan is believed.
         """
         earlier = self._reader.execute(
             """
@@ -166,14 +183,14 @@ class Attempter:
             where activation = ? and unified_individual_id = ? and sequence < ?
             order by was_sent desc, sequence desc limit 1
             """,
-            [self._spec.name, row.unified_individual_id, row.sequence],
+            [self._spec.name, person, row.sequence],
         ).fetchone()
         if earlier is None:
-            return Decision(True, None, "removal"), row.payload
+            return Decision(True, None, reason), row.payload
         payload, was_sent = earlier
         if not was_sent:
             return Decision(False, None, NOTHING_SENT), row.payload
-        return Decision(True, None, "removal"), payload
+        return Decision(True, None, reason), payload
 
     def _change(self, row: Waiting, payload: str) -> Change:
         return Change(
@@ -184,4 +201,5 @@ class Attempter:
             row.operation,  # type: ignore[arg-type]
             payload,
             row.planned_at,
+            row.previous_individual_id,
         )

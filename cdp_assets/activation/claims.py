@@ -7,9 +7,11 @@ whatever it finds in that state on starting was left by a process that died.
 import datetime as dt
 import hashlib
 import sqlite3
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from cdp_assets.activation.destination_spec import BatchLimit
 from cdp_assets.activation.outbox import as_text, transaction
 from cdp_assets.activation.receipting import Ending, finish
 
@@ -27,6 +29,7 @@ class Waiting(NamedTuple):
     contact_point_value: str | None
     attempts: int
     failures: int
+    previous_individual_id: str | None
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,13 @@ class Claim:
 
 
 _COLUMNS = ", ".join(Waiting._fields)
-# A later change of a person waits until the earlier one has ended.
+# A later change of a person waits until the earlier one has ended; an alias concerns
+# two people.
 _FIRST_OF_PERSON = """not exists (
     select 1 from outbox as earlier
     where earlier.activation = o.activation
-        and earlier.unified_individual_id = o.unified_individual_id
+        and earlier.unified_individual_id
+            in (o.unified_individual_id, o.previous_individual_id)
         and earlier.sequence < o.sequence
         and earlier.state in ('pending', 'delivering')
 )"""
@@ -92,42 +97,53 @@ def supersede(
                 on later.activation = o.activation
                 and later.unified_individual_id = o.unified_individual_id
                 and later.sequence > o.sequence and later.state = 'pending'
-            where o.activation = ? and o.state = 'pending'
+                and later.operation <> 'alias'
+            where o.operation <> 'alias' and o.activation = ? and o.state = 'pending'
                 and o.attempts = 0 and o.batch is null
             group by o.sequence
             """,
             [activation],
         ).fetchall()
-        for sequence, later in rows:
-            ending = Ending(sequence, "withheld", f"superseded by change {later}")
-            finish(connection, ending, destination, now)
+        endings = [
+            Ending(sequence, "withheld", f"superseded by change {later}")
+            for sequence, later in rows
+        ]
+        finish(connection, endings, destination, now)
     return len(rows)
 
 
 def claim(
     connection: sqlite3.Connection,
     activation: str,
-    batch_size: int,
-    limit: int,
+    limit: BatchLimit,
+    batches: int,
     now: dt.datetime,
 ) -> list[Claim]:
-    """Claim what is due: batches begun before as they were, then up to ``limit`` new.
+    """Claim what is due: batches begun before as they were, then new ones.
 
     No two claimed changes belong to the same person.
+
+    Args:
+        connection: The outbox.
+        activation: Whose changes.
+        limit: What a new batch may hold.
+        batches: How many to claim at most.
+        now: The present (UTC).
     """
     with transaction(connection):
-        again = _due(connection, activation, now, "o.batch is not null", -1)
+        begun = _due(connection, activation, now, "o.batch is not null", -1)
+        names = list(dict.fromkeys(row[-1] for row in begun))[:batches]
         claims = [
-            Claim(name, tuple(Waiting(*row[:-1]) for row in again if row[-1] == name))
-            for name in dict.fromkeys(row[-1] for row in again)
+            Claim(name, tuple(Waiting(*row[:-1]) for row in begun if row[-1] == name))
+            for name in names
         ]
+        most = (batches - len(claims)) * limit.rows
         fresh = [
             Waiting(*row[:-1])
-            for row in _due(connection, activation, now, "o.batch is null", limit)
+            for row in _due(connection, activation, now, "o.batch is null", most)
         ]
-        for start in range(0, len(fresh), batch_size):
-            rows = tuple(fresh[start : start + batch_size])
-            claims.append(Claim(_name(rows), rows))
+        claims += [Claim(batch_name(rows), rows) for rows in _cut(fresh, limit)]
+        claims = claims[:batches]
         connection.executemany(
             """
             update outbox set state = 'delivering', claimed_at = ?, batch = ?
@@ -135,7 +151,7 @@ def claim(
             """,
             [
                 # A batch of one needs no name to be the same again.
-                (as_text(now), one.name if batch_size > 1 else None, row.sequence)
+                (as_text(now), one.name if limit.rows > 1 else None, row.sequence)
                 for one in claims
                 for row in one.rows
             ],
@@ -144,12 +160,11 @@ def claim(
 
 
 def release(connection: sqlite3.Connection, one: Claim) -> None:
-    """Give back what was claimed but not tried."""
-    with transaction(connection):
-        connection.executemany(
-            "update outbox set state = 'pending' where sequence = ?",
-            [(row.sequence,) for row in one.rows],
-        )
+    """Give back what was claimed but not tried; the caller holds the transaction."""
+    connection.executemany(
+        "update outbox set state = 'pending' where sequence = ?",
+        [(row.sequence,) for row in one.rows],
+    )
 
 
 def next_due(connection: sqlite3.Connection, activation: str) -> str | None:
@@ -182,7 +197,22 @@ def _due(
     ).fetchall()
 
 
-def _name(rows: tuple[Waiting, ...]) -> str:
+def _cut(rows: list[Waiting], limit: BatchLimit) -> Iterator[tuple[Waiting, ...]]:
+    """Consecutive rows in batches; one that is too large by itself goes alone."""
+    batch: list[Waiting] = []
+    size = 0
+    for row in rows:
+        size += len(row.payload.encode()) if limit.bytes else 0
+        too_large = limit.bytes is not None and size > limit.bytes
+        if batch and (len(batch) == limit.rows or too_large):
+            yield tuple(batch)
+            batch, size = [], len(row.payload.encode()) if limit.bytes else 0
+        batch.append(row)
+    if batch:
+        yield tuple(batch)
+
+
+def batch_name(rows: Sequence[Waiting]) -> str:
     """First and last sequence, and a hash of the keys: the same rows, the same name."""
     keys = "\n".join(row.idempotency_key for row in rows)
     digest = hashlib.sha256(keys.encode()).hexdigest()[:12]

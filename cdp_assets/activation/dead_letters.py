@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cdp_assets.activation.breaker import load
 from cdp_assets.activation.outbox import (
     Outbox,
     as_text,
     last_sequence,
     transaction,
 )
+from cdp_assets.activation.pausing import EVERYTHING, paused
 from cdp_assets.errors import OperatorError
 
 
@@ -72,20 +74,61 @@ def count_states(
 
 
 def list_changes(
-    outbox: Outbox, *, state: str = "dead", activation: str | None = None
+    outbox: Outbox,
+    *,
+    state: str = "dead",
+    activation: str | None = None,
+    reason: str | None = None,
+    limit: int = -1,
 ) -> list[Listed]:
-    """List changes in ``state``, oldest first."""
+    """List changes in ``state``, oldest first.
+
+    Args:
+        outbox: Where they are.
+        state: The state they are in.
+        activation: Only those of this one.
+        reason: Only those whose reason holds this text, in whatever case.
+        limit: So many at most; negative: all.
+    """
     with outbox.connect() as connection:
         rows = connection.execute(
             """
             select sequence, activation, unified_individual_id, operation, state,
                 attempts, reason, finished_at
-            from outbox where state = ? and coalesce(activation = ?, true)
-            order by sequence
+            from outbox
+            where state = ? and coalesce(activation = ?, true)
+                and coalesce(instr(lower(reason), lower(?)) > 0, ? is null)
+            order by sequence limit ?
             """,
-            [state, activation],
+            [state, activation, reason, reason, limit],
         ).fetchall()
     return [Listed(*row) for row in rows]
+
+
+def standings(
+    outbox: Outbox, now: dt.datetime, *, activation: str | None = None
+) -> list[tuple[str, str]]:
+    """Activations that are not delivered to as usual, and why, in words."""
+    with outbox.connect() as connection:
+        found = connection.execute(
+            """
+            select activation from breaker union select activation from pause
+            order by 1
+            """
+        ).fetchall()
+        said = []
+        for (name,) in found:
+            if activation not in (None, name) and name != EVERYTHING:
+                continue
+            if (stopped := paused(connection, name)) is not None:
+                said.append((name, stopped))
+                continue
+            one = load(connection, name)
+            words = f"{one.state(now)}: {one.reason or f'{one.failures} failures'}"
+            if one.open_until is not None:
+                words += f"; left alone until {one.open_until:%Y-%m-%d %H:%M:%S}"
+            said.append((name, words))
+    return said
 
 
 def show(outbox: Outbox, sequence: int, *, payload: bool = False) -> dict[str, Any]:

@@ -47,10 +47,11 @@ class Outbox:
         ) as connection:
             connection.execute("pragma journal_mode = wal")
             connection.execute("pragma synchronous = normal")
-            connection.execute("pragma foreign_keys = on")
             # What was erased or nulled must not stay readable in free pages.
             connection.execute("pragma secure_delete = on")
+            # With foreign keys on, a migration could not replace a table they lead to.
             _migrate(connection)
+            connection.execute("pragma foreign_keys = on")
             yield connection
 
     @contextlib.contextmanager

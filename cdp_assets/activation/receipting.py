@@ -6,6 +6,7 @@ delivered, withheld, or dead; a dead letter that is replayed gets another when i
 
 import datetime as dt
 import sqlite3
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from cdp_assets.activation.outbox import as_text
@@ -20,88 +21,88 @@ class Ending(NamedTuple):
     outcome: Outcome
     reason: str | None = None
     consent_record: str | None = None
+    # Whether the last attempt may have reached the destination, and so counts.
+    reached: bool = False
+
+
+class Noted(NamedTuple):
+    """An attempt that may have reached the destination."""
+
+    sequence: int
+    number: int
+    started_at: str
+    finished_at: str
+    outcome: str
+    reason: str | None
+
+
+class PutOff(NamedTuple):
+    """A change that waits for another attempt; ``failed``: one nearer to giving up."""
+
+    sequence: int
+    until: str
+    reason: str | None
+    reached: bool
+    failed: bool
+    batch: str | None
+    """The batch it is sent in again."""
 
 
 def finish(
     connection: sqlite3.Connection,
-    ending: Ending,
+    endings: Sequence[Ending],
     destination: str,
     now: dt.datetime,
 ) -> None:
-    """Write the end of a change and its receipt; the caller holds the transaction."""
+    """Write the ends of changes and their receipts; the caller holds the transaction.
+
+    Whole lists at once: a statement costs more to begin than to repeat.
+    """
     at = as_text(now)
-    connection.execute(
+    connection.executemany(
         """
         update outbox
-        set state = ?, reason = ?, consent_record = ?, finished_at = ?
+        set state = ?, reason = ?, consent_record = ?, finished_at = ?,
+            attempts = attempts + ?
         where sequence = ?
         """,
         [
-            ending.outcome,
-            ending.reason,
-            ending.consent_record,
-            at,
-            ending.sequence,
+            (one.outcome, one.reason, one.consent_record, at, one.reached, one.sequence)
+            for one in endings
         ],
     )
-    connection.execute(
+    connection.executemany(
         """
         insert into receipt (
             receipt_id, sequence, destination, outcome, reason, consent_record,
             attempts, attempted_at
         )
-        select o.idempotency_key || '-' || (
-                select count(*) + 1 from receipt as r where r.sequence = o.sequence
+        select idempotency_key || '-' || (
+                select count(*) + 1 from receipt where receipt.sequence = o.sequence
             ),
-            o.sequence, ?, ?, ?, ?, o.attempts, ?
-        from outbox as o where o.sequence = ?
+            sequence, ?, state, reason, consent_record, attempts, finished_at
+        from outbox as o where sequence = ?
         """,
-        [
-            destination,
-            ending.outcome,
-            ending.reason,
-            ending.consent_record,
-            at,
-            ending.sequence,
-        ],
+        [(destination, one.sequence) for one in endings],
     )
 
 
-def note_attempt(
-    connection: sqlite3.Connection,
-    sequence: int,
-    started_at: dt.datetime,
-    finished_at: dt.datetime,
-    outcome: str,
-    reason: str | None,
-) -> None:
-    """Count an attempt that may have reached the destination."""
-    connection.execute(
-        """
-        insert into attempt
-        select sequence, attempts + 1, ?, ?, ?, ? from outbox where sequence = ?
-        """,
-        [as_text(started_at), as_text(finished_at), outcome, reason, sequence],
-    )
-    connection.execute(
-        "update outbox set attempts = attempts + 1 where sequence = ?", [sequence]
-    )
+def note(connection: sqlite3.Connection, attempts: Sequence[Noted]) -> None:
+    """Keep attempts; the caller holds the transaction, and counts them."""
+    connection.executemany("insert into attempt values (?, ?, ?, ?, ?, ?)", attempts)
 
 
-def put_off(
-    connection: sqlite3.Connection,
-    sequence: int,
-    until: dt.datetime,
-    reason: str | None,
-    *,
-    failed: bool,
-) -> None:
-    """Let a change wait until ``until``; ``failed`` counts towards the dead letter."""
-    connection.execute(
+def put_off(connection: sqlite3.Connection, waits: Sequence[PutOff]) -> None:
+    """Let changes wait; the caller holds the transaction."""
+    connection.executemany(
         """
         update outbox
-        set state = 'pending', next_attempt_at = ?, reason = ?, failures = failures + ?
+        set state = 'pending', next_attempt_at = ?, reason = ?,
+            attempts = attempts + ?, failures = failures + ?, batch = ?
         where sequence = ?
         """,
-        [as_text(until), reason, int(failed), sequence],
+        [
+            (one.until, one.reason, one.reached, one.failed, one.batch, one.sequence)
+            for one in waits
+        ],
     )

@@ -4,21 +4,32 @@ import datetime as dt
 import random
 from email.utils import parsedate_to_datetime
 
-from cdp_assets.activation.spec import Retry
+from cdp_assets.activation.destination_spec import Retry
 
 # Nobody may put us off for longer than a day.
 LONGEST_SECONDS = 86_400.0
 
 
 def backoff(policy: Retry, failures: int, rng: random.Random) -> float:
-    """Seconds to wait after the given number of failures, at least one.
+    """Seconds until a change is tried again after so many failures, at least one.
 
-    Half of the delay is fixed and half is drawn, so that changes that failed together
-    do not come back together.
+    Full jitter: all of the delay is drawn, so that changes that failed together come
+    back spread out.
     """
+    return _doubled(policy, failures) * rng.random()
+
+
+def pause(policy: Retry, openings: int, rng: random.Random) -> float:
+    """Seconds to leave a destination alone after so many refusals, at least one.
+
+    Half is fixed: there is one such wait per destination, and it must not be nothing.
+    """
+    return _doubled(policy, openings) * (0.5 + rng.random() / 2)
+
+
+def _doubled(policy: Retry, times: int) -> float:
     # 2**60 s is longer than any cap; without the bound a float would overflow.
-    doubled = policy.base_seconds * 2.0 ** min(failures - 1, 60)
-    return min(policy.cap_seconds, doubled) * (0.5 + rng.random() / 2)
+    return min(policy.cap_seconds, policy.base_seconds * 2.0 ** min(times - 1, 60))
 
 
 def retry_after(value: str | None, now: dt.datetime) -> float | None:

@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 
 import pydantic
 
+from cdp_assets.activation.destination_spec import DestinationSpec, Identifier, Retry
 from cdp_assets.declarations import (
     Declaration,
     DeclarationError,
-    identifier,
     read_declarations,
 )
 from cdp_assets.segments.expression import (
@@ -30,52 +30,8 @@ CONTACT = "contact"
 # Columns that every destination gets beside the mapping.
 RESERVED = ("idempotency_key", "operation", "unified_individual_id")
 
-Identifier = Annotated[str, pydantic.AfterValidator(identifier)]
 Sql = Annotated[str, pydantic.AfterValidator(sql_expression)]
-Operation = Literal["add", "update", "remove"]
-
-
-class Retry(Declaration):
-    """When a failed delivery is tried again: exponential back-off with jitter."""
-
-    max_attempts: int = pydantic.Field(default=8, gt=0, le=100)
-    base_seconds: float = pydantic.Field(default=2, gt=0)
-    # Eight attempts from 2 s span about four minutes; a day's outage is bridged by
-    # the runs of that day, because a destination that is down costs no attempts.
-    cap_seconds: float = pydantic.Field(default=3600, gt=0)
-
-
-class FileSpec(Declaration):
-    """Files in a folder, one per batch."""
-
-    kind: Literal["file"]
-    format: Literal["csv", "parquet"]
-    # Under the runtime folder's outgoing/; default: the activation's name.
-    folder: Identifier | None = None
-    rows_per_file: int = pydantic.Field(default=50_000, gt=0)
-    # For people who open the file in a spreadsheet, which runs a text that begins like
-    # a formula. Off for programs, which would read the apostrophe, and +49… as '+49….
-    for_spreadsheets: bool = False
-
-    @pydantic.model_validator(mode="after")
-    def _only_csv_is_typed_again(self) -> "FileSpec":
-        if self.for_spreadsheets and self.format != "csv":
-            raise ValueError(
-                f"for_spreadsheets: {self.format} keeps texts as texts; remove it, or "
-                "write csv"
-            )
-        return self
-
-
-class WebhookSpec(Declaration):
-    """Signed HTTP POSTs after the Standard Webhooks specification."""
-
-    kind: Literal["webhook"]
-    # The names of environment variables, never the values: those are secrets.
-    url_env: Identifier
-    secret_env: Identifier
-    timeout_seconds: float = pydantic.Field(default=15, gt=0, le=120)
-    concurrency: int = pydantic.Field(default=4, gt=0, le=64)
+Operation = Literal["add", "update", "remove", "alias"]
 
 
 class ContactPoint(Declaration):
@@ -109,7 +65,7 @@ class ActivationSpec(Declaration):
     description: str
     owner: str
     segment: Identifier
-    destination: Annotated[FileSpec | WebhookSpec, pydantic.Field(discriminator="kind")]
+    destination: DestinationSpec
     channel: Literal["email", "sms", "phone"]
     purpose: Literal["marketing", "service", "analytics"]
     refresh: Literal["delta"] = "delta"

@@ -30,7 +30,8 @@ class OutboxFact:
     pending: int
     dead: int
     oldest_pending_at: dt.datetime | None
-    paused_until: dt.datetime | None
+    stopped: str | None
+    """Why nothing is sent, in words."""
 
 
 @dataclass(frozen=True)

@@ -163,19 +163,42 @@ def _outbox(paths: Paths, damaged: list[str]) -> list[OutboxFact]:
                     sum(o.state in ('pending', 'delivering')), sum(o.state = 'dead'),
                     min(iif(
                         o.state in ('pending', 'delivering'), o.planned_at, null
-                    )),
-                    max(p.until)
-                from outbox as o left join pause as p using (activation)
-                group by o.activation order by o.activation
+                    ))
+                from outbox as o group by o.activation order by o.activation
                 """
             ).fetchall()
+            standing = _standing(outbox)
     except sqlite3.Error as error:
         damaged.append(f"{paths.outbox.name}: {error}")
         return []
     return [
-        OutboxFact(name, pending, dead, _instant(oldest), _instant(until))
-        for name, pending, dead, oldest, until in rows
+        OutboxFact(
+            name,
+            pending,
+            dead,
+            _instant(oldest),
+            standing.get(name) or standing.get("*"),
+        )
+        for name, pending, dead, oldest in rows
     ]
+
+
+def _standing(outbox: sqlite3.Connection) -> dict[str, str]:
+    """Why an activation is not delivered; what an operator said goes first."""
+    (version,) = outbox.execute("pragma user_version").fetchone()
+    if version < 2:  # The next delivery brings it up to date.
+        return {}
+    return dict(
+        outbox.execute(
+            """
+            select activation, 'left alone until ' || substr(open_until, 1, 16)
+                || ': ' || reason
+            from breaker where open_until is not null
+            union all
+            select activation, 'paused since ' || substr(since, 1, 16) from pause
+            """
+        ).fetchall()
+    )
 
 
 def _backup(paths: Paths, damaged: list[str]) -> BackupFact | None:

@@ -130,10 +130,9 @@ def _outbox(facts: Facts) -> Iterator[str]:
     if not facts.outbox:
         yield "empty"
     for each in facts.outbox:
-        paused = f", paused until {each.paused_until}" if each.paused_until else ""
-        yield (
-            f"{each.activation:<24}{each.pending:,} pending, {each.dead:,} dead{paused}"
-        )
+        stopped = f", {each.stopped}" if each.stopped else ""
+        waits = f"{each.pending:,} pending, {each.dead:,} dead"
+        yield f"{each.activation:<24}{waits}{stopped}"
 
 
 def _backup(facts: Facts) -> Iterator[str]:

@@ -46,8 +46,8 @@ def die(here):
             os.kill(os.getpid(), signal.SIGKILL)
 
 class Deadly:
-    label, batch_size = inner.label, inner.batch_size
-    concurrency = inner.concurrency
+    label, batch, interval = inner.label, inner.batch, inner.interval
+    concurrency, breaker_failures = inner.concurrency, inner.breaker_failures
 
     def send(self, batch):
         die("before the call")

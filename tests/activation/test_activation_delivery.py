@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from cdp_assets.activation.breaker import Breaker, load
 from cdp_assets.activation.dead_letters import (
     NoSuchChangeError,
     drop,
@@ -21,8 +22,8 @@ from cdp_assets.activation.delivery import (
     deliver,
     deliver_activation,
 )
+from cdp_assets.activation.destination_spec import BatchLimit
 from cdp_assets.activation.destinations.protocol import Batch, Reply
-from cdp_assets.activation.pausing import paused_until
 from cdp_assets.activation.receiver import Faults, Receiver
 from cdp_assets.warehouse import utc_now
 
@@ -34,10 +35,17 @@ class Scripted:
 
     label = "scripted"
     concurrency = 1
+    interval: float | None = None
+    breaker_failures = 10
 
-    def __init__(self, *script: str | Exception, batch_size: int = 1) -> None:
+    def __init__(
+        self,
+        *script: str | Exception,
+        batch_size: int = 1,
+        batch_bytes: int | None = None,
+    ) -> None:
         self.script = list(script)
-        self.batch_size = batch_size
+        self.batch = BatchLimit(rows=batch_size, bytes=batch_bytes)
         self.batches: list[Batch] = []
 
     @property
@@ -471,7 +479,7 @@ def test_a_pause_outlives_the_run_and_ends_with_the_first_delivery(
     later = utc_now() + dt.timedelta(seconds=3601)
     assert go(Scripted(), now=lambda: later).delivered == 1
     with world.outbox.connect() as connection:
-        assert paused_until(connection, "welcome") is None
+        assert load(connection, "welcome") == Breaker()
 
 
 def test_a_destination_that_raises_is_a_failed_attempt_and_says_nothing(

@@ -3,6 +3,7 @@
 import csv
 import datetime as dt
 import json
+import random
 import stat
 from decimal import Decimal
 from email.utils import format_datetime
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from cdp_assets.activation.destination_spec import FileSpec, Retry, WebhookSpec
 from cdp_assets.activation.destinations.file import FileDestination
 from cdp_assets.activation.destinations.opening import open_destination
 from cdp_assets.activation.destinations.protocol import (
@@ -28,7 +30,7 @@ from cdp_assets.activation.destinations.webhook import (
     message_body,
 )
 from cdp_assets.activation.receiver import Faults, receiving
-from cdp_assets.activation.retry import backoff, retry_after
+from cdp_assets.activation.retry import backoff, pause, retry_after
 from cdp_assets.activation.signing import (
     SignatureError,
     new_secret,
@@ -36,7 +38,6 @@ from cdp_assets.activation.signing import (
     signed_headers,
     verify,
 )
-from cdp_assets.activation.spec import FileSpec, Retry, WebhookSpec
 from cdp_assets.paths import Paths
 
 NOW = dt.datetime(2026, 6, 1, 12)
@@ -345,10 +346,24 @@ def test_no_retry_after_header_stops_a_delivery(text: str) -> None:
 
 
 @given(st.integers(1, 10_000), st.randoms(use_true_random=False))
-def test_the_back_off_doubles_up_to_its_cap_with_half_of_it_drawn(
+def test_the_back_off_doubles_up_to_its_cap_and_all_of_it_is_drawn(
     failures: int, rng: Any
 ) -> None:
     policy = Retry(base_seconds=2, cap_seconds=3600)
-    delay = backoff(policy, failures, rng)
     full = min(3600, 2 * 2.0 ** min(failures - 1, 60))
-    assert full / 2 <= delay <= full
+    assert 0 <= backoff(policy, failures, rng) <= full
+    assert full / 2 <= pause(policy, failures, rng) <= full
+
+
+def test_changes_that_failed_together_come_back_spread_out() -> None:
+    """A receiver that was down is struck by all of them at once otherwise."""
+    rng = random.Random(3)
+    delays = sorted(backoff(Retry(base_seconds=10), 1, rng) for _ in range(1000))
+
+    assert [sum(d < edge for d in delays) // 100 for edge in (2.5, 5, 7.5, 10)] == [
+        pytest.approx(share, abs=1) for share in (2, 5, 7, 10)
+    ]
+    again = random.Random(3)
+    assert delays == sorted(
+        backoff(Retry(base_seconds=10), 1, again) for _ in range(1000)
+    )

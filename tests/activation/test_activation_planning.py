@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cdp_assets.activation.delivery import deliver
+from cdp_assets.activation.destination_spec import BatchLimit
 from cdp_assets.activation.destinations.protocol import Batch, Reply
 from cdp_assets.activation.outbox import as_text
 from cdp_assets.activation.settlement import settle
@@ -26,7 +27,9 @@ class Accepting:
     """A destination that takes everything, and remembers what it holds of whom."""
 
     label = "accepting"
-    batch_size = 1
+    batch = BatchLimit(rows=1)
+    interval = None
+    breaker_failures = 10
     concurrency = 1
 
     def __init__(self) -> None:

@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from cdp_assets.activation.destination_spec import BatchLimit, FileSpec
 from cdp_assets.activation.destinations.protocol import Batch, Reply
-from cdp_assets.activation.spec import FileSpec
 from cdp_assets.declarations import quoted
 from cdp_assets.durable import sync
 
@@ -19,11 +19,14 @@ class FileDestination:
     """Writes batches into a folder; readers see whole files only."""
 
     concurrency = 1
+    interval: float | None = None
+    # A full disk fails every file: three are enough to know.
+    breaker_failures = 3
 
     def __init__(self, spec: FileSpec, folder: Path) -> None:
         """Remember where to write; the folder is made with the first file."""
         self.label = f"file:{spec.format}"
-        self.batch_size = spec.rows_per_file
+        self.batch = BatchLimit(rows=spec.rows_per_file)
         self._spec = spec
         self._format = spec.format
         self._folder = folder

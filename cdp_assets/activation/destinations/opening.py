@@ -3,8 +3,9 @@
 import os
 from collections.abc import Mapping
 
+from cdp_assets.activation.destination_spec import FileSpec
 from cdp_assets.activation.destinations.protocol import Destination
-from cdp_assets.activation.spec import ActivationSpec, FileSpec
+from cdp_assets.activation.spec import ActivationSpec
 from cdp_assets.paths import Paths
 
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from cdp_assets.activation.destination_spec import BatchLimit
+
 
 class NotConfiguredError(Exception):
     """The deployment lacks a setting; the message names it. Changes stay pending."""
@@ -22,9 +24,11 @@ class Change:
     idempotency_key: str
     activation: str
     unified_individual_id: str
-    operation: Literal["add", "update", "remove"]
+    operation: Literal["add", "update", "remove", "alias"]
     payload: str
     planned_at: str
+    previous_individual_id: str | None = None
+    """Of an alias: whom the destination knows so far, and is this person now."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,14 @@ class Reply:
     ``delivered``: it has it. ``rejected``: it never will; a dead letter at once.
     ``failed``: perhaps next time; counts towards the dead letter. ``unavailable``: it
     takes nothing from anyone now; no failure, and the destination is left alone.
+    ``split``: it took nothing of the batch, for the sake of a change it does not name;
+    the halves are sent apart.
     The reason holds no content of the change and none of the response. ``reached`` is
     false only if the change certainly was not acted on.
     """
 
     idempotency_key: str
-    outcome: Literal["delivered", "rejected", "failed", "unavailable"]
+    outcome: Literal["delivered", "rejected", "failed", "unavailable", "split"]
     reason: str | None = None
     retry_after: float | None = None
     reached: bool = True
@@ -59,8 +65,11 @@ class Destination(Protocol):
     """Takes batches of changes; safe to call from ``concurrency`` threads."""
 
     label: str
-    batch_size: int
+    batch: BatchLimit
     concurrency: int
+    # Seconds between two requests, and failures in a row that open the breaker.
+    interval: float | None
+    breaker_failures: int
 
     def send(self, batch: Batch) -> Sequence[Reply]:
         """Send the batch; one reply per change, in any order."""

@@ -12,6 +12,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from cdp_assets.activation.destination_spec import (
+    BatchLimit,
+    WebhookSpec,
+    interval,
+)
 from cdp_assets.activation.destinations.protocol import (
     Batch,
     Change,
@@ -20,7 +25,6 @@ from cdp_assets.activation.destinations.protocol import (
 )
 from cdp_assets.activation.retry import retry_after
 from cdp_assets.activation.signing import read_secrets, signed_headers
-from cdp_assets.activation.spec import WebhookSpec
 from cdp_assets.warehouse import utc_now
 
 # This change will never be taken: another try would say the same.
@@ -39,11 +43,13 @@ class WebhookDestination:
     """Posts changes to one URL."""
 
     label = "webhook"
-    batch_size = 1
+    batch = BatchLimit(rows=1)
 
     def __init__(self, spec: WebhookSpec, url: str, keys: Sequence[bytes]) -> None:
         """Open a connection pool to ``url``; nothing is sent yet."""
         self.concurrency = spec.concurrency
+        self.interval = interval(spec.rate) if spec.rate else None
+        self.breaker_failures = spec.breaker_failures
         self._url = url
         self._keys = keys
         self._timeout = spec.timeout_seconds

@@ -96,6 +96,18 @@ class WebhookSpec(Remote):
     secret_env: Identifier
 
 
+class HttpSpec(Remote):
+    """JSON over HTTP, as a template in ``destinations`` describes it."""
+
+    kind: Literal["http"]
+    template: Identifier
+    # Per secret of the template the environment variable that holds it.
+    environment: dict[Identifier, Identifier] = pydantic.Field(default={})
+    settings: dict[Identifier, str] = pydantic.Field(default={})
+    # Default: the template's.
+    batch: BatchLimit | None = None
+
+
 DestinationSpec = Annotated[
-    FileSpec | WebhookSpec, pydantic.Field(discriminator="kind")
+    FileSpec | WebhookSpec | HttpSpec, pydantic.Field(discriminator="kind")
 ]

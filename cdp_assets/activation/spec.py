@@ -12,7 +12,12 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from cdp_assets.activation.destination_spec import DestinationSpec, Identifier, Retry
+from cdp_assets.activation.destination_spec import (
+    DestinationSpec,
+    HttpSpec,
+    Identifier,
+    Retry,
+)
 from cdp_assets.declarations import (
     Declaration,
     DeclarationError,
@@ -89,6 +94,22 @@ class ActivationSpec(Declaration):
         return EMAIL if self.channel == "email" else PHONE
 
 
+def check_destination(spec: ActivationSpec) -> None:
+    """Check that the destination can be given what the activation sends.
+
+    Raises:
+        DeclarationError: Names the activation's file, the field and what is wrong.
+    """
+    if not isinstance(spec.destination, HttpSpec):
+        return
+    from cdp_assets.activation.destinations.template import agree
+
+    try:
+        agree(spec.destination, tuple(spec.mapping), spec.operations)
+    except DeclarationError as error:
+        raise DeclarationError(f"{spec.name}.yaml: {error}") from None
+
+
 @cache
 def load_activations(folder: Path | None = None) -> dict[str, ActivationSpec]:
     """Every declared activation by name, from ``folder`` (default: this package)."""
@@ -111,6 +132,7 @@ def check(spec: ActivationSpec, columns: Columns, segments: Collection[str]) -> 
             f"{spec.name}.yaml: segment: there is no segment {spec.segment!r}; "
             f"there are {', '.join(sorted(segments))}"
         )
+    check_destination(spec)
     # A payload that holds the time of the run would change every person in every run.
     known = {alias: columns[alias] for alias in columns if alias != "run"}
     known[CONTACT] = {spec.contact_point.column: "varchar"}

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 
-from cdp_assets.activation.destination_spec import FileSpec
+from cdp_assets.activation.destination_spec import FileSpec, HttpSpec
 from cdp_assets.activation.destinations.protocol import Destination
 from cdp_assets.activation.spec import ActivationSpec
 from cdp_assets.paths import Paths
@@ -27,8 +27,11 @@ def open_destination(
 
         folder = paths.outgoing / (spec.destination.folder or spec.name)
         return FileDestination(spec.destination, folder)
+    settings = os.environ if environ is None else environ
+    if isinstance(spec.destination, HttpSpec):
+        from cdp_assets.activation.destinations.http import HttpDestination
+
+        return HttpDestination.from_environment(spec.destination, settings)
     from cdp_assets.activation.destinations.webhook import WebhookDestination
 
-    return WebhookDestination.from_environment(
-        spec.destination, os.environ if environ is None else environ
-    )
+    return WebhookDestination.from_environment(spec.destination, settings)

@@ -5,10 +5,8 @@ tried. Redirects are failures. What a response says is not read beyond its statu
 ``Retry-After``: bodies tend to echo what was sent.
 """
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -17,6 +15,7 @@ from cdp_assets.activation.destination_spec import (
     WebhookSpec,
     interval,
 )
+from cdp_assets.activation.destinations.addresses import client, safe_url
 from cdp_assets.activation.destinations.protocol import (
     Batch,
     Change,
@@ -28,13 +27,12 @@ from cdp_assets.activation.signing import read_secrets, signed_headers
 from cdp_assets.warehouse import utc_now
 
 # This change will never be taken: another try would say the same.
-_REJECTED = frozenset({400, 413, 415, 422})
+REJECTED = frozenset({400, 413, 415, 422})
 # The endpoint is closed to every change: wrong secret, wrong address, gone, throttled
 # or overloaded. Dead-lettering the queue for a typing error would help nobody.
-_UNAVAILABLE = frozenset({401, 403, 404, 405, 410, 429, 502, 503, 504})
+UNAVAILABLE = frozenset({401, 403, 404, 405, 410, 429, 502, 503, 504})
 # Of these, a gateway's: what stands behind it may have acted all the same.
-_BEHIND_GATEWAY = frozenset({502, 504})
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+BEHIND_GATEWAY = frozenset({502, 504})
 # A response is drained so that its connection can be used again, up to this much.
 _DRAIN_BYTES = 65_536
 
@@ -53,14 +51,7 @@ class WebhookDestination:
         self._url = url
         self._keys = keys
         self._timeout = spec.timeout_seconds
-        # At INFO httpx logs every URL, and some services carry their token in it.
-        logging.getLogger("httpx").setLevel(logging.WARNING)
-        self._client = httpx.Client(
-            timeout=spec.timeout_seconds,
-            limits=httpx.Limits(max_connections=spec.concurrency),
-            # A proxy that the environment names cannot reach this machine's loopback.
-            trust_env=urlsplit(url).hostname not in _LOOPBACK,
-        )
+        self._client = client(url, spec.timeout_seconds, spec.concurrency)
 
     @classmethod
     def from_environment(
@@ -74,16 +65,7 @@ class WebhookDestination:
         for name in (spec.url_env, spec.secret_env):
             if not environ.get(name):
                 raise NotConfiguredError(f"set the environment variable {name}")
-        url = environ[spec.url_env]
-        parts = urlsplit(url)
-        safe = parts.scheme == "https" or (
-            parts.scheme == "http" and parts.hostname in _LOOPBACK
-        )
-        if not safe or not parts.hostname:
-            raise NotConfiguredError(
-                f"{spec.url_env} must be an https:// address; plain http:// is for "
-                "this machine's loopback only"
-            )
+        url = safe_url(environ[spec.url_env], spec.url_env)
         try:
             keys = read_secrets(environ[spec.secret_env])
         except ValueError as error:
@@ -146,9 +128,9 @@ def _answer(key: str, response: httpx.Response) -> Reply:
     wait = retry_after(response.headers.get("retry-after"), utc_now())
     if response.is_success:
         return Reply(key, "delivered", said)
-    if status in _REJECTED:
+    if status in REJECTED:
         return Reply(key, "rejected", said)
-    if status in _UNAVAILABLE:
-        reached = status in _BEHIND_GATEWAY
+    if status in UNAVAILABLE:
+        reached = status in BEHIND_GATEWAY
         return Reply(key, "unavailable", said, wait, reached=reached)
     return Reply(key, "failed", said, wait)

@@ -1,4 +1,4 @@
-"""Identity resolution as assets: evidence, people, their ids, and how good they are."""
+"""Identity resolution as assets: evidence, people and their ids."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,9 +10,6 @@ from cdp_assets.defs.jobs import FULL_TAG
 from cdp_assets.defs.resources import WarehouseResource
 from cdp_assets.identity.decided import contradicting, not_kept
 from cdp_assets.identity.decision_listing import commands
-from cdp_assets.identity.evaluation import evaluate
-from cdp_assets.identity.labels import answers
-from cdp_assets.identity.labels import quality as quality_on_labels
 from cdp_assets.identity.outcome import ObjectOutcome, ResolutionResult
 from cdp_assets.identity.resolve import resolve
 from cdp_assets.identity.rules import read_ruleset
@@ -195,65 +192,7 @@ def _numbers(outcome: ObjectOutcome) -> dict[str, float | str]:
     }
 
 
-@dg.asset(
-    key=["identity", "model_evaluation"],
-    deps=[LINKS],
-    group_name=GROUP,
-    kinds={"duckdb"},
-    owners=[OWNER],
-    tags={"cdp/layer": "identity"},
-)
-def model_evaluation(warehouse: WarehouseResource) -> dg.MaterializeResult[Any]:
-    """Precision, recall and F1 of the published people, where a truth is known.
-
-    The samples bring theirs (``data/samples/truth.csv``); no other asset reads it.
-    Labels that people gave are judged apart, with intervals of 95 %.
-    """
-    truth = warehouse.paths.samples / "truth.csv"
-    with warehouse.reading("evaluation") as connection:
-        labels = _on_labels(connection)
-        if not truth.exists():
-            return dg.MaterializeResult(
-                metadata={"truth": "none beside the sources", **labels}
-            )
-        found = evaluate(connection, truth, truth.with_name("traps.csv"))
-    lines = ["| | precision | recall | F1 |", "|---|---:|---:|---:|"]
-    rows = {"people": found.people, "exact rules alone": found.exact_rules}
-    for name, quality in {**rows, **found.traps}.items():
-        lines.append(
-            f"| {name} | {quality.precision:.3f} | {quality.recall:.3f} "
-            f"| {quality.f1:.3f} |"
-        )
-    return dg.MaterializeResult(
-        metadata={
-            "precision": round(found.people.precision, 4),
-            "recall": round(found.people.recall, 4),
-            "f1": round(found.people.f1, 4),
-            "b_cubed_f1": round(found.people.b_cubed_f1, 4),
-            "f1_of_exact_rules_alone": round(found.exact_rules.f1, 4),
-            "consolidation_rate": round(found.consolidation_rate, 4),
-            "largest_person": found.largest,
-            "unmatched_rate": round(found.unmatched_rate, 4),
-            "by_trap": dg.MetadataValue.md("\n".join(lines)),
-            **labels,
-        }
-    )
-
-
-def _on_labels(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """What people said of pairs, and how the published people agree with it."""
-    given = answers(connection)
-    if not given:
-        return {"labels": "none; `cdp identity review` lists pairs to ask about"}
-    found = quality_on_labels(connection)
-    return {
-        "labels": ", ".join(f"{count} {answer}" for answer, count in given.items()),
-        "precision_on_labels": str(found.precision),
-        "recall_on_labels": str(found.recall),
-    }
-
-
 @dg.definitions
 def identity_definitions() -> dg.Definitions:
-    """Resolution, and how good it is."""
-    return dg.Definitions(assets=[identity_resolution, model_evaluation])
+    """The resolution."""
+    return dg.Definitions(assets=[identity_resolution])

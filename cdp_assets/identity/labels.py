@@ -21,6 +21,16 @@ ANSWERS: dict[str, bool | None] = {"same": True, "different": False, "unsure": N
 _Z = 1.96
 
 
+def wilson(share: float, trials: float) -> tuple[float, float]:
+    """Wilson's interval of a share over so many independent trials, of 95 %."""
+    if not trials:
+        return 0.0, 1.0
+    n, p, z = trials, share, _Z
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
 class LabelError(OperatorError, ValueError):
     """A label that cannot be kept; the message names file, line and field."""
 
@@ -48,12 +58,7 @@ class Share:
 
     def interval(self) -> tuple[float, float]:
         """Between which bounds the true share lies, nineteen times of twenty."""
-        if not self.pairs:
-            return 0.0, 1.0
-        n, p, z = self.pairs, self.value, _Z
-        centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-        half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-        return max(0.0, centre - half), min(1.0, centre + half)
+        return wilson(self.value, self.pairs)
 
     def __str__(self) -> str:
         """The share, its interval and what it was counted over."""

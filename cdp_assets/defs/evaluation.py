@@ -1,0 +1,81 @@
+"""How good the published people are, as an asset."""
+
+from typing import Any
+
+import dagster as dg
+
+from cdp_assets.defs.identity import GROUP, LINKS, OWNER, RULESET
+from cdp_assets.defs.resources import WarehouseResource
+from cdp_assets.identity.judging.judgement import AgainstTruth, Judgement, judge
+from cdp_assets.identity.judging.report import curve_chart, sections
+
+
+@dg.asset(
+    key=["identity", "model_evaluation"],
+    deps=[LINKS],
+    group_name=GROUP,
+    kinds={"duckdb"},
+    owners=[OWNER],
+    tags={"cdp/layer": "identity"},
+)
+def model_evaluation(warehouse: WarehouseResource) -> dg.MaterializeResult[Any]:
+    """Precision, recall and F1 of the published people, and rates per source.
+
+    Against the truth where one is known: the samples bring theirs
+    (``data/samples/truth.csv``), which no other asset reads. Labels that people gave
+    are judged apart. All intervals are of 95 %.
+    """
+    truth = warehouse.paths.samples / "truth.csv"
+    with warehouse.reading("evaluation") as connection:
+        found = judge(connection, RULESET, truth)
+    return dg.MaterializeResult(metadata=_metadata(found))
+
+
+def _metadata(found: Judgement) -> dict[str, Any]:
+    metadata: dict[str, Any] = {
+        "consolidation_rate": round(found.totals.consolidation, 4),
+        "largest_person": found.totals.largest,
+        "unmatched_rate": round(found.totals.unmatched, 4),
+        **_on_labels(found),
+    }
+    if found.truth:
+        metadata |= _on_truth(found.truth)
+    else:
+        metadata["truth"] = "none beside the sources"
+    for title, text in sections(found).items():
+        metadata[title.replace(" ", "_")] = dg.MetadataValue.md(text)
+    if found.truth and found.truth.curve and found.use:
+        metadata["threshold_chart"] = dg.MetadataValue.md(
+            curve_chart(found.truth.curve, found.use.link_weight)
+        )
+    return metadata
+
+
+def _on_truth(truth: AgainstTruth) -> dict[str, float]:
+    """Plain figures, which Dagster draws over time."""
+    people = truth.people
+    return {
+        "precision": round(people.precision.value, 4),
+        "recall": round(people.recall.value, 4),
+        "f1": round(people.f1.value, 4),
+        "f1_at_least": round(people.f1.low, 4),
+        "b_cubed_f1": round(people.b_cubed_f1.value, 4),
+        "f1_of_exact_rules_alone": round(truth.exact_rules.f1.value, 4),
+    }
+
+
+def _on_labels(found: Judgement) -> dict[str, str]:
+    """What people said of pairs, and how the published people agree with it."""
+    if not found.answers:
+        return {"labels": "none; `cdp identity review` lists pairs to ask about"}
+    return {
+        "labels": ", ".join(f"{n} {answer}" for answer, n in found.answers.items()),
+        "precision_on_labels": str(found.on_labels.precision),
+        "recall_on_labels": str(found.on_labels.recall),
+    }
+
+
+@dg.definitions
+def evaluation_definitions() -> dg.Definitions:
+    """The evaluation."""
+    return dg.Definitions(assets=[model_evaluation])

@@ -1,0 +1,1 @@
+"""How good the published people are; nothing here takes part in resolving them."""

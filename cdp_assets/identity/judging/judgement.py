@@ -1,0 +1,80 @@
+"""Everything that can be said of how good the published people are, in one look."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from cdp_assets.identity.evaluation import Evaluation, evaluate
+from cdp_assets.identity.judging.curve import Point, curve
+from cdp_assets.identity.judging.intervals import Figures, figures_of
+from cdp_assets.identity.judging.sources import (
+    SharedPeople,
+    SourceRates,
+    Totals,
+    source_rates,
+    totals,
+)
+from cdp_assets.identity.labels import LabelledQuality, answers, quality
+from cdp_assets.identity.rules import Ruleset
+from cdp_assets.identity.sections import ModelUse
+
+
+@dataclass(frozen=True)
+class AgainstTruth:
+    """The published people beside a truth that no run reads."""
+
+    evaluation: Evaluation
+    people: Figures
+    exact_rules: Figures
+    curve: list[Point]
+    """Empty where the ruleset uses no model."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is known of the published people, with and without a truth."""
+
+    totals: Totals
+    sources: list[SourceRates]
+    shared: list[SharedPeople]
+    answers: dict[str, int]
+    """How many pairs people answered how."""
+    on_labels: LabelledQuality
+    truth: AgainstTruth | None
+    use: ModelUse | None
+
+
+def judge(
+    connection: duckdb.DuckDBPyConnection, ruleset: Ruleset, truth: Path
+) -> Judgement:
+    """Judge the published people by what there is: a truth, labels, their sources.
+
+    Args:
+        connection: The warehouse; reading is enough.
+        ruleset: The ruleset in force.
+        truth: CSV of ``source, record_id, entity_id``, which need not be there; traps
+            are read from ``traps.csv`` beside it.
+    """
+    use = ruleset.individual.model
+    sources, shared = source_rates(connection)
+    return Judgement(
+        totals=totals(connection),
+        sources=sources,
+        shared=shared,
+        answers=answers(connection),
+        on_labels=quality(connection),
+        truth=_against(connection, truth, use) if truth.exists() else None,
+        use=use,
+    )
+
+
+def _against(
+    connection: duckdb.DuckDBPyConnection, truth: Path, use: ModelUse | None
+) -> AgainstTruth:
+    return AgainstTruth(
+        evaluate(connection, truth, truth.with_name("traps.csv")),
+        figures_of(connection, "truth_people"),
+        figures_of(connection, "truth_exact"),
+        curve(connection, "truth_record", use) if use else [],
+    )

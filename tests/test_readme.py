@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from cdp_assets import cli
+from cdp_assets.activation.destination_spec import HttpSpec
+from cdp_assets.activation.destinations.template import agree
 from cdp_assets.activation.spec import ActivationSpec
 from cdp_assets.declarations import read_declaration
 from cdp_assets.identity.rules import RULESET, read_ruleset
@@ -47,6 +49,12 @@ def test_the_declarations_are_valid(
     file = tmp_path / "example.yaml"
     file.write_text(example, encoding="utf-8")
     assert read_declaration(file, model).label
+
+
+def test_the_destination_is_one_that_ships() -> None:
+    (example,) = examples("Add a destination")
+    content = yaml.safe_load(example)["destination"]
+    agree(HttpSpec.model_validate(content), ("email",), ("add", "update", "remove"))
 
 
 def test_the_loaders_columns_are_all_there() -> None:

@@ -362,9 +362,9 @@ def test_an_answer_is_read_by_rule(
 def test_an_activation_that_cannot_be_is_refused_when_it_loads(
     changes: dict[str, Any], complaint: str
 ) -> None:
-    outer = {
-        key: changes.pop(key) for key in ("mapping", "operations") & changes.keys()
-    }
+    own = ("mapping", "operations")
+    outer = {key: value for key, value in changes.items() if key in own}
+    inner = {key: value for key, value in changes.items() if key not in own}
     destination = {
         "kind": "http",
         "template": "hubspot",

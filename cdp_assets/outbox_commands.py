@@ -138,11 +138,12 @@ def outbox_resume(activation: str | None) -> None:
 
 
 def _declared(activation: str) -> None:
-    from cdp_assets.activation.spec import load_activations
+    from cdp_assets.data_actions.spec import load_senders
 
-    if activation not in (declared := load_activations()):
+    if activation not in (declared := load_senders()):
         raise click.ClickException(
-            f"{activation!r} is no activation{nearest(activation, declared)} "
+            f"{activation!r} is no activation and no data action"
+            f"{nearest(activation, declared)} "
             f"(declared are {', '.join(declared)})"
         )
 

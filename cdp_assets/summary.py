@@ -11,7 +11,7 @@ import duckdb
 from cdp_assets.activation.dead_letters import count_states
 from cdp_assets.activation.destination_spec import WebhookSpec
 from cdp_assets.activation.outbox import Outbox
-from cdp_assets.activation.spec import load_activations
+from cdp_assets.data_actions.spec import load_senders
 from cdp_assets.declarations import quoted
 from cdp_assets.governance.consent import NO_ROW, REASONS
 from cdp_assets.identity.evaluation import Evaluation, Quality, evaluate
@@ -89,7 +89,7 @@ def waiting(paths: Paths) -> dict[str, int]:
 
 def _unset(paths: Paths) -> Iterator[str]:
     """The settings without which changes wait."""
-    waits, declared = waiting(paths), load_activations()
+    waits, declared = waiting(paths), load_senders()
     for name in waits:
         destination = declared[name].destination if name in declared else None
         if isinstance(destination, WebhookSpec):
@@ -210,7 +210,7 @@ def _activations(
         {"consent": [NO_ROW, *REASONS.values()]},
     ).fetchall()
     figures: dict[str, Sequence[int]] = {name: counts for name, *counts in found}
-    for name in sorted({*figures, *waits, *load_activations()}):
+    for name in sorted({*figures, *waits, *load_senders()}):
         yield name, *figures.get(name, [0] * 5), waits.get(name, 0)
 
 

@@ -14,7 +14,7 @@ import click
 from cdp_assets import last_run
 from cdp_assets.activation.receiver import receiving
 from cdp_assets.activation.signing import new_secret
-from cdp_assets.activation.spec import load_activations
+from cdp_assets.data_actions.spec import load_senders
 from cdp_assets.identity.decided import decisions_wait
 from cdp_assets.identity.rules import read_ruleset
 from cdp_assets.paths import Paths
@@ -67,7 +67,7 @@ def run_and_report(paths: Paths, *, samples: bool, force: bool) -> bool:
 
 def read_declarations() -> None:
     """Read whatever a run is made of, so that a mistake is told before it starts."""
-    load_streams(), read_ruleset(), load_segments(), load_activations()
+    load_streams(), read_ruleset(), load_segments(), load_senders()
 
 
 def _run_if_due(paths: Paths, run: Callable[[Path], "Outcome"], *, force: bool) -> bool:

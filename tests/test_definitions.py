@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from cdp_assets.activation.spec import load_activations
+from cdp_assets.data_actions.spec import load_data_actions
 from cdp_assets.segments.spec import load_segments
 from cdp_assets.streams.spec import load_streams
 
@@ -30,6 +31,7 @@ def test_every_declaration_is_an_asset(specs: dict[str, Any]) -> None:
         *(f"dlo/{name}" for name in load_streams()),
         *(f"segments/{name}" for name in load_segments()),
         *(f"activation/{name}" for name in load_activations()),
+        *(f"data_action/{name}" for name in load_data_actions()),
         "identity/unified_link_individual",
         "unified/unified_individual",
         "insights/lifetime_value",

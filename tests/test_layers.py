@@ -15,7 +15,14 @@ PURE = [
     for path in MODULES
     if "defs" not in path.relative_to(PACKAGE).parts and path.name != "definitions.py"
 ]
-STAGES = ["streams", "identity", "segments", "activation", "publication"]
+STAGES = [
+    "streams",
+    "identity",
+    "segments",
+    "activation",
+    "data_actions",
+    "publication",
+]
 
 
 def imported(path: Path) -> set[str]:

@@ -11,6 +11,7 @@ from cdp_assets import cli
 from cdp_assets.activation.destination_spec import HttpSpec
 from cdp_assets.activation.destinations.template import agree
 from cdp_assets.activation.spec import ActivationSpec
+from cdp_assets.data_actions.spec import DataActionSpec
 from cdp_assets.declarations import read_declaration
 from cdp_assets.identity.rules import RULESET, read_ruleset
 from cdp_assets.paths import PROJECT
@@ -40,10 +41,16 @@ def test_the_match_rule_may_be_put_beside_the_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("heading", "model"),
-    [("Add a segment", SegmentSpec), ("Add an activation", ActivationSpec)],
+    [
+        ("Add a segment", SegmentSpec),
+        ("Add an activation", ActivationSpec),
+        ("Add a data action", DataActionSpec),
+    ],
 )
 def test_the_declarations_are_valid(
-    tmp_path: Path, heading: str, model: type[SegmentSpec] | type[ActivationSpec]
+    tmp_path: Path,
+    heading: str,
+    model: type[SegmentSpec] | type[ActivationSpec] | type[DataActionSpec],
 ) -> None:
     (example,) = examples(heading)
     file = tmp_path / "example.yaml"

@@ -20,7 +20,7 @@ from cdp_assets.activation.destinations.protocol import (
 )
 from cdp_assets.activation.outbox import as_instant
 from cdp_assets.activation.receipting import Ending
-from cdp_assets.activation.spec import ActivationSpec
+from cdp_assets.activation.sendable import Sendable
 from cdp_assets.governance.consent import ConsentRow, Decision, decide
 
 NO_CONTACT_POINT = "no contact point"
@@ -49,7 +49,7 @@ class Attempter:
 
     def __init__(
         self,
-        spec: ActivationSpec,
+        spec: Sendable,
         destination: Destination,
         reader: sqlite3.Connection,
         at: Callable[[], dt.datetime],
@@ -144,6 +144,9 @@ class Attempter:
             return self._of_earlier(row, row.unified_individual_id, "removal")
         if row.previous_individual_id is not None:
             return self._of_earlier(row, row.previous_individual_id, "alias")
+        purpose, channel = self._spec.purpose, self._spec.channel
+        if purpose is None or channel is None:
+            return Decision(True, None, "internal"), row.payload
         if row.contact_point_value is None:
             return Decision(False, None, NO_CONTACT_POINT), row.payload
         rows = self._reader.execute(
@@ -163,7 +166,7 @@ class Attempter:
             )
             for found in rows
         ]
-        decision = decide(answers, self._spec.purpose, self._spec.channel, self._at())
+        decision = decide(answers, purpose, channel, self._at())
         return decision, row.payload
 
     def _of_earlier(

@@ -16,7 +16,7 @@ from typing import Literal
 from cdp_assets.activation.attempting import Attempt
 from cdp_assets.activation.outbox import as_instant, as_text
 from cdp_assets.activation.retry import pause
-from cdp_assets.activation.spec import ActivationSpec
+from cdp_assets.activation.sendable import Sendable
 
 State = Literal["closed", "open", "half-open"]
 
@@ -40,7 +40,7 @@ class Breaker:
     def heed(
         self,
         attempts: Sequence[Attempt],
-        spec: ActivationSpec,
+        spec: Sendable,
         limit: int,
         now: dt.datetime,
         rng: random.Random,

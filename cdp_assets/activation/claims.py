@@ -100,6 +100,8 @@ def supersede(
                 and later.operation <> 'alias'
             where o.operation <> 'alias' and o.activation = ? and o.state = 'pending'
                 and o.attempts = 0 and o.batch is null
+                -- What a data action tells is something that happened, and stays so.
+                and o.cause not in ('became_true', 'event')
             group by o.sequence
             """,
             [activation],

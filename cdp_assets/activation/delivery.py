@@ -21,15 +21,15 @@ from cdp_assets.activation.destinations.protocol import (
 )
 from cdp_assets.activation.dispatch import DeliveryResult, Dispatch
 from cdp_assets.activation.outbox import Outbox, states
+from cdp_assets.activation.sendable import Sendable
 from cdp_assets.activation.sending import Senders
-from cdp_assets.activation.spec import ActivationSpec
 from cdp_assets.paths import Paths
 from cdp_assets.warehouse import utc_now
 
 
 def deliver_activation(
     outbox: Outbox,
-    spec: ActivationSpec,
+    spec: Sendable,
     paths: Paths,
     *,
     environ: Mapping[str, str] | None = None,
@@ -60,7 +60,7 @@ def deliver_activation(
 
 def deliver(
     outbox: Outbox,
-    spec: ActivationSpec,
+    spec: Sendable,
     destination: Destination,
     *,
     at: dt.datetime | None = None,

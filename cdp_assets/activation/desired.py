@@ -68,16 +68,17 @@ def fill_desired(connection: duckdb.DuckDBPyConnection, spec: ActivationSpec) ->
         [spec.contact_point.type],
     )
     connection.execute("drop table activation_field")
-    _note_fields(connection, spec.name, [(name, kind) for name, kind, *_ in columns])
+    note_fields(connection, spec.name, [(name, kind) for name, kind, *_ in columns])
 
 
-def _note_fields(
+def note_fields(
     connection: duckdb.DuckDBPyConnection,
     activation: str,
     fields: list[tuple[str, str]],
 ) -> None:
+    """Keep the fields of a payload and their types, so that files have a schema."""
     # Lists and structs travel as JSON: a CSV cell has no other form for them.
-    flat = [(name, "JSON" if _is_nested(kind) else kind) for name, kind in fields]
+    flat = [(name, "JSON" if is_nested(kind) else kind) for name, kind in fields]
     held = connection.execute(
         "select field, data_type from activation.target_field where activation = ? "
         "order by ordinal",
@@ -94,5 +95,6 @@ def _note_fields(
     )
 
 
-def _is_nested(kind: str) -> bool:
+def is_nested(kind: str) -> bool:
+    """Whether values of a type are made of others."""
     return kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION"))

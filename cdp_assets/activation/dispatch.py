@@ -20,8 +20,8 @@ from cdp_assets.activation.outbox import as_instant, states, transaction
 from cdp_assets.activation.pacing import Pace
 from cdp_assets.activation.pausing import paused
 from cdp_assets.activation.recording import Recorder
+from cdp_assets.activation.sendable import Sendable
 from cdp_assets.activation.sending import Answer, Senders
-from cdp_assets.activation.spec import ActivationSpec
 
 # Batches under way per thread: enough to keep threads busy between commits, few enough
 # that a killed process leaves little to repeat.
@@ -54,7 +54,7 @@ class Dispatch:
 
     def __init__(
         self,
-        spec: ActivationSpec,
+        spec: Sendable,
         destination: Destination,
         connection: sqlite3.Connection,
         now: Callable[[], dt.datetime],

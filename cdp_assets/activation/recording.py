@@ -19,7 +19,7 @@ from cdp_assets.activation.receipting import (
     put_off,
 )
 from cdp_assets.activation.retry import backoff
-from cdp_assets.activation.spec import ActivationSpec
+from cdp_assets.activation.sendable import Sendable
 
 
 class Recorder:
@@ -27,7 +27,7 @@ class Recorder:
 
     def __init__(
         self,
-        spec: ActivationSpec,
+        spec: Sendable,
         label: str,
         connection: sqlite3.Connection,
         now: Callable[[], dt.datetime],

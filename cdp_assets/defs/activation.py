@@ -16,6 +16,7 @@ from cdp_assets.activation.handover import hand_over
 from cdp_assets.activation.outbox import Outbox
 from cdp_assets.activation.planning import plan
 from cdp_assets.activation.receipts import acknowledge
+from cdp_assets.activation.sendable import Sendable
 from cdp_assets.activation.settlement import settle
 from cdp_assets.activation.spec import (
     CONTACT,
@@ -80,7 +81,7 @@ def pending_op(spec: ActivationSpec, inputs: Mapping[str, dg.AssetKey]) -> Any:
     return pending
 
 
-def deliver_op(spec: ActivationSpec) -> Any:
+def deliver_op(spec: Sendable) -> Any:
     """Send what is due; consent is looked up for each message as it leaves."""
 
     @dg.op(
@@ -104,7 +105,7 @@ def deliver_op(spec: ActivationSpec) -> Any:
     return deliver
 
 
-def acknowledge_op(spec: ActivationSpec) -> Any:
+def acknowledge_op(spec: Sendable) -> Any:
     """Land the receipts as a stream of their own, and fold them in."""
 
     @dg.op(

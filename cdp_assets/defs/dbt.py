@@ -25,6 +25,7 @@ from dagster_dbt import (
 )
 
 from cdp_assets.activation.spec import load_activations
+from cdp_assets.data_actions.spec import load_data_actions
 from cdp_assets.dbt_faults import faults
 from cdp_assets.declarations import quoted
 from cdp_assets.defs.resources import WarehouseResource
@@ -36,7 +37,11 @@ PARTS = {
     "customer": "path:models/unified path:models/insights path:models/article",
     "monitoring": "path:models/monitoring",
 }
-ACTIVATIONS = list(load_activations())
+# Whatever leaves receipts, as keys of assets.
+SENDERS = [
+    *(dg.AssetKey(["activation", name]) for name in load_activations()),
+    *(dg.AssetKey(["data_action", name]) for name in load_data_actions()),
+]
 
 
 def current_manifest(project: DbtProject) -> Path:
@@ -84,10 +89,10 @@ class Translator(DagsterDbtTranslator):
         """Add the layer as a tag, and what only our Python knows about the order."""
         spec = super().get_asset_spec(manifest, unique_id, project)
         # Receipts reach the stream they are read from after its own asset ran.
-        after = ACTIVATIONS if spec.key.path[-1] == "delivery_rates" else []
+        after = SENDERS if spec.key.path[-1] == "delivery_rates" else []
         return spec.merge_attributes(
             tags={"cdp/layer": spec.key.path[0]},
-            deps=[dg.AssetKey(["activation", name]) for name in after],
+            deps=after,
         )
 
 

@@ -3,14 +3,15 @@
 import dagster as dg
 
 from cdp_assets.defs.activation import ACTIVATIONS, activation_key
+from cdp_assets.defs.data_actions import DATA_ACTIONS, action_key
 from cdp_assets.defs.resources import WarehouseResource
 
 
-def consent_check(name: str) -> dg.AssetChecksDefinition:
-    """Build the check of one activation."""
+def consent_check(name: str, key: dg.AssetKey) -> dg.AssetChecksDefinition:
+    """Build the check of one activation, or of a data action that writes to people."""
 
     @dg.asset_check(
-        asset=activation_key(name),
+        asset=key,
         name="every_delivery_names_its_consent",
         description="Each delivered change but removals names an opt-in row of the "
         "canonical consent, and each withheld one says why.",
@@ -49,5 +50,11 @@ def consent_check(name: str) -> dg.AssetChecksDefinition:
 
 @dg.definitions
 def governance_definitions() -> dg.Definitions:
-    """One consent check per activation."""
-    return dg.Definitions(asset_checks=[consent_check(name) for name in ACTIVATIONS])
+    """One consent check per activation and per data action that writes to people."""
+    people = [s.name for s in DATA_ACTIONS.values() if s.audience == "person"]
+    return dg.Definitions(
+        asset_checks=[
+            *(consent_check(name, activation_key(name)) for name in ACTIVATIONS),
+            *(consent_check(name, action_key(name)) for name in people),
+        ]
+    )

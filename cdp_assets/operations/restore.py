@@ -17,7 +17,7 @@ import duckdb
 
 from cdp_assets import last_run
 from cdp_assets.activation.outbox import Outbox
-from cdp_assets.activation.spec import load_activations
+from cdp_assets.data_actions.spec import load_senders
 from cdp_assets.declarations import quoted
 from cdp_assets.digests import digest
 from cdp_assets.durable import sync
@@ -191,7 +191,7 @@ def _no_delivery(paths: Paths) -> Iterator[None]:
     """Keep deliveries, which do not take the warehouse's lock, from the old outbox."""
     outbox = Outbox(paths.outbox)
     with contextlib.ExitStack() as stack:
-        for name in load_activations():
+        for name in load_senders():
             if not stack.enter_context(outbox.sole_deliverer(name)):
                 raise BackupError(f"{name} is being delivered; try again when it is")
         yield

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 
 from cdp_assets.activation.destination_spec import FileSpec, HttpSpec
 from cdp_assets.activation.destinations.protocol import Destination
-from cdp_assets.activation.spec import ActivationSpec
+from cdp_assets.activation.sendable import Sendable
 from cdp_assets.paths import Paths
 
 
 def open_destination(
-    spec: ActivationSpec, paths: Paths, environ: Mapping[str, str] | None = None
+    spec: Sendable, paths: Paths, environ: Mapping[str, str] | None = None
 ) -> Destination:
     """Open the destination of an activation.
 

@@ -1,0 +1,1 @@
+"""Data actions: a message when a condition on a person becomes true."""

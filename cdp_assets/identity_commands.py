@@ -94,11 +94,25 @@ def split_command(person: str, records: tuple[str, ...], why: str, by: str) -> N
 
 @identity_group.command("undo")
 @click.argument("number", type=int)
-@told_why
-def undo_command(number: int, why: str, by: str) -> None:
-    """Take back what one command decided; a split as a whole."""
+@click.option("--plan", is_flag=True, help="Only show what destinations would be sent.")
+@click.option("--show-values", is_flag=True, help="With --plan: also personal data.")
+@click.option("--by", default=getpass.getuser, help="Who decides; default: the user.")
+@click.option("--why", help="The reason, for whoever asks; needed but with --plan.")
+def undo_command(
+    number: int, plan: bool, show_values: bool, by: str, why: str | None
+) -> None:
+    """Take back what one command decided; a split as a whole.
+
+    With --plan nothing is written: it is tried in a copy, and what the next run would
+    send to put destinations right is shown.
+    """
     from cdp_assets.identity.decisions import Author, undo
 
+    if plan:
+        _show_undo(number, show_values)
+        return
+    if not why:
+        raise click.UsageError("give the reason: --why TEXT")
     with loaded().writing("undoing a decision") as connection:
         lifted = undo(connection, number, Author(by, utc_now(), why))
     ask_for_wave(Paths.from_environment())
@@ -147,6 +161,18 @@ def release_command(run: int | None, why: str, by: str) -> None:
             f"the limit {gate.most:g}, once"
         )
     click.echo(NEXT)
+
+
+def _show_undo(number: int, show_values: bool) -> None:
+    from cdp_assets.what_if.undo_text import in_words
+    from cdp_assets.what_if.undoing import rehearse_undo
+
+    outlook = rehearse_undo(
+        Paths.from_environment(),
+        number,
+        say=lambda text: click.echo(f"{text} …", err=True),
+    )
+    click.echo(in_words(outlook, show_values=show_values))
 
 
 def _decide(kind: Any, record_a: str, record_b: str, why: str, by: str) -> None:

@@ -10,12 +10,14 @@ from pathlib import Path
 import duckdb
 
 from cdp_assets.activation.outbox import Outbox
-from cdp_assets.activation.planning import plan
+from cdp_assets.activation.planning import PlanResult, plan
 from cdp_assets.activation.spec import load_activations
+from cdp_assets.data_actions.planning import plan_action
+from cdp_assets.data_actions.spec import load_data_actions
 from cdp_assets.declarations import quoted
 from cdp_assets.errors import OperatorError
 from cdp_assets.paths import DBT_PROJECT, Paths
-from cdp_assets.segments.membership import update_membership
+from cdp_assets.segments.membership import MembershipResult, update_membership
 from cdp_assets.segments.spec import load_segments
 
 _SELECT = ["path:models/unified", "path:models/insights"]
@@ -87,15 +89,7 @@ def compare_profiles(
     as_of: dt.datetime,
 ) -> Consequences:
     """Compare what was remembered with what stands now, and act it out in the copy."""
-    segments = {
-        name: update_membership(connection, spec, run, as_of)
-        for name, spec in load_segments().items()
-    }
-    outbox = Outbox(paths.outbox)
-    planned = {
-        name: plan(connection, spec, outbox, run, as_of)
-        for name, spec in load_activations().items()
-    }
+    segments, planned = act_out(connection, paths, run=run, as_of=as_of)
     return Consequences(
         _fields(connection),
         {
@@ -112,6 +106,32 @@ def compare_profiles(
             for name, each in planned.items()
         },
     )
+
+
+def act_out(
+    connection: duckdb.DuckDBPyConnection,
+    paths: Paths,
+    *,
+    run: int,
+    as_of: dt.datetime,
+) -> tuple[dict[str, MembershipResult], dict[str, PlanResult]]:
+    """Evaluate segments and plan activations and data actions, as a run would.
+
+    Returns:
+        Per segment and per activation what came of it.
+    """
+    segments = {
+        name: update_membership(connection, spec, run, as_of)
+        for name, spec in load_segments().items()
+    }
+    outbox = Outbox(paths.outbox)
+    planned = {
+        name: plan(connection, spec, outbox, run, as_of)
+        for name, spec in load_activations().items()
+    }
+    for action in load_data_actions().values():
+        plan_action(connection, action, outbox, run, as_of)
+    return segments, planned
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:

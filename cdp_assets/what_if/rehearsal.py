@@ -98,9 +98,9 @@ def rehearse(
     with scratch(paths) as copy:
         opener = Warehouse(copy)
         with opener.writing("a what-if") as connection:
-            as_of = _instant(connection)
+            as_of = last_instant(connection)
             say("the people of today")
-            today = _resolve(connection, as_of, Trial(read_ruleset(RULESET), {}))
+            today = resolve_in_copy(connection, as_of, Trial(read_ruleset(RULESET), {}))
             waiting = bool(today.created or today.changed or today.retired)
             remember_links(connection)
         if not people_only:
@@ -110,7 +110,7 @@ def rehearse(
                 remember_profiles(connection)
         with opener.writing("a what-if") as connection:
             say(f"the people of {name}")
-            tried = _resolve(connection, as_of, trial)
+            tried = resolve_in_copy(connection, as_of, trial)
             people = [
                 compare_links(connection, object_name, examples)
                 for object_name in ("individual", "account")
@@ -127,7 +127,9 @@ def rehearse(
 
 
 @dataclass(frozen=True)
-class _Resolved:
+class Resolved:
+    """A run in the copy: whom it made, and the gates that it was released from."""
+
     run: int
     created: int
     changed: int
@@ -135,9 +137,9 @@ class _Resolved:
     gates: list[str]
 
 
-def _resolve(
+def resolve_in_copy(
     connection: duckdb.DuckDBPyConnection, as_of: dt.datetime, trial: Trial
-) -> _Resolved:
+) -> Resolved:
     """Resolve and promote in the copy; a failing gate is noted and released there."""
     result = _once(connection, as_of, trial)
     gates = [str(failure) for failure in result.failures]
@@ -147,7 +149,7 @@ def _resolve(
     if result.failures:
         raise RehearsalError("the trial is held: " + "; ".join(gates))
     changes = result.individual.changes
-    return _Resolved(
+    return Resolved(
         result.run, changes.created, changes.changed, changes.retired, gates
     )
 
@@ -168,7 +170,7 @@ def _once(
     )
 
 
-def _instant(connection: duckdb.DuckDBPyConnection) -> dt.datetime:
+def last_instant(connection: duckdb.DuckDBPyConnection) -> dt.datetime:
     """The instant of the last published run: only people move, no window of time."""
     (as_of,) = connection.execute(
         "select max(as_of) from identity.run where status = 'promoted'"

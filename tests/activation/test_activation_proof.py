@@ -1,4 +1,4 @@
-"""What deliveries promise, kept through faults and kills; the benchmark does 100,000."""
+"""What deliveries promise, kept through faults and kills."""
 
 from tests.benchmarks.delivery import through_faults
 

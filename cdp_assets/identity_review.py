@@ -1,5 +1,6 @@
 """``cdp identity review | label | import-labels``: asking people, keeping answers."""
 
+import contextlib
 import getpass
 from pathlib import Path
 
@@ -17,12 +18,40 @@ from cdp_assets.warehouse import utc_now
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write them with what both records say: personal data.",
 )
-def review_command(limit: int, file: Path | None) -> None:
-    """The pairs of records of which one answer tells most."""
-    from cdp_assets.identity.review import questions, write_file
+@click.option(
+    "--stratified",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Draw N pairs at random instead, per match weight, to estimate precision and "
+    "recall from.",
+)
+@click.option("--seed", default="1", show_default=True, help="Of --stratified.")
+def review_command(
+    limit: int, file: Path | None, stratified: int | None, seed: str
+) -> None:
+    """The pairs of records of which one answer tells most.
 
-    with reading() as connection:
-        asked = questions(connection, limit)
+    Or, with --stratified, a random sample in place of the last one drawn: its answers
+    say how good the published people are where no truth is known.
+    """
+    from cdp_assets.identity.judging.sampling import draw
+    from cdp_assets.identity.review import questions, write_file
+    from cdp_assets.identity.rules import read_ruleset
+
+    ruleset = read_ruleset()
+    with contextlib.ExitStack() as stack:
+        if stratified is None:
+            connection = stack.enter_context(reading())
+            asked = questions(connection, limit, ruleset)
+        else:
+            connection = stack.enter_context(loaded().writing("drawing a sample"))
+            asked = draw(
+                connection,
+                stratified,
+                link_weight=ruleset.individual.link_weight(),
+                seed=seed,
+                at=utc_now(),
+            )
         if file is not None:
             write_file(connection, asked, file)
     if file is not None:
@@ -34,7 +63,7 @@ def review_command(limit: int, file: Path | None) -> None:
     for question in asked:
         click.echo(f"{question.left}  {question.right}\n    {question.reason}")
     if not asked:
-        click.echo("nothing is in doubt that nobody was asked about")
+        click.echo("there is nothing that nobody was asked about")
 
 
 @click.command("label")

@@ -37,6 +37,7 @@ def _metadata(found: Judgement) -> dict[str, Any]:
         "largest_person": found.totals.largest,
         "unmatched_rate": round(found.totals.unmatched, 4),
         **_on_labels(found),
+        **_on_sample(found),
     }
     if found.truth:
         metadata |= _on_truth(found.truth)
@@ -49,6 +50,20 @@ def _metadata(found: Judgement) -> dict[str, Any]:
             curve_chart(found.truth.curve, found.use.link_weight)
         )
     return metadata
+
+
+def _on_sample(found: Judgement) -> dict[str, Any]:
+    """What the answers to a random sample say of all pairs that were compared."""
+    if not found.clerical:
+        return {
+            "random_sample": "none answered; `cdp identity review --stratified 200` "
+            "draws one"
+        }
+    return {
+        "estimated_precision": round(found.clerical.precision.value, 4),
+        "estimated_precision_at_least": round(found.clerical.precision.low, 4),
+        "estimated_recall": round(found.clerical.recall.value, 4),
+    }
 
 
 def _on_truth(truth: AgainstTruth) -> dict[str, float]:

@@ -66,6 +66,10 @@ class ObjectRules(Declaration):
                 _known(section, field, self.fields, section, field)
         return self
 
+    def link_weight(self) -> float:
+        """The match weight from which the model links; 0 where there is none."""
+        return self.model.link_weight if self.model else 0.0
+
     def _check_rule(self, name: str, rule: MatchRule) -> None:
         where, at = f"match rule {name!r}", ("match_rules", name)
         for place, criterion in enumerate(rule.criteria):

@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 
 from cdp_assets.identity.evaluation import Evaluation, evaluate
+from cdp_assets.identity.judging.clerical import Clerical, estimate
 from cdp_assets.identity.judging.curve import Point, curve
 from cdp_assets.identity.judging.intervals import Figures, figures_of
 from cdp_assets.identity.judging.sources import (
@@ -41,6 +42,8 @@ class Judgement:
     answers: dict[str, int]
     """How many pairs people answered how."""
     on_labels: LabelledQuality
+    clerical: Clerical | None
+    """What the answers to a random sample say; none before there are any."""
     truth: AgainstTruth | None
     use: ModelUse | None
 
@@ -64,6 +67,7 @@ def judge(
         shared=shared,
         answers=answers(connection),
         on_labels=quality(connection),
+        clerical=estimate(connection, ruleset.individual.link_weight()),
         truth=_against(connection, truth, use) if truth.exists() else None,
         use=use,
     )

@@ -2,6 +2,7 @@
 
 from cdp_assets.identity.evaluation import Quality
 from cdp_assets.identity.judging.charts import as_image, line_chart, table
+from cdp_assets.identity.judging.clerical import Clerical
 from cdp_assets.identity.judging.curve import Point
 from cdp_assets.identity.judging.intervals import Figures
 from cdp_assets.identity.judging.judgement import AgainstTruth, Judgement
@@ -13,6 +14,8 @@ _LINES = 27
 def sections(found: Judgement) -> dict[str, str]:
     """Per title the tables that there is anything to say in, without charts."""
     said = {"per source": per_source(found), "per pair of sources": per_pair(found)}
+    if found.clerical:
+        said = {"random sample": random_sample(found.clerical)} | said
     if found.truth is None:
         return said
     told = {"against the truth": against_truth(found.truth)}
@@ -53,6 +56,26 @@ def _with_intervals(name: str, figures: Figures) -> list[list[object]]:
 
 def _scores(quality: Quality) -> list[str]:
     return [f"{x:.3f}" for x in (quality.precision, quality.recall, quality.f1)]
+
+
+def random_sample(found: Clerical) -> str:
+    """What the answers to a stratified sample say of all pairs compared."""
+    rows = [
+        [
+            each.name,
+            f"{each.pairs:,}",
+            each.answered,
+            f"{each.share:.1%}" if each.answered else "not known",
+        ]
+        for each in found.strata
+    ]
+    answered = sum(each.answered for each in found.strata)
+    return (
+        table(["pairs", "in all", "answered", "of these one person"], rows)
+        + f"\n\nPrecision {found.precision}, recall {found.recall} of the true pairs "
+        f"that were compared, F1 {found.f1}; from {answered} answers, {found.unsure} "
+        f"unsure, of {found.drawn} pairs drawn."
+    )
 
 
 def curve_chart(points: list[Point], in_force: float) -> str:

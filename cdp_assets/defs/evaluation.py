@@ -17,6 +17,14 @@ from cdp_assets.identity.judging.report import curve_chart, sections
     kinds={"duckdb"},
     owners=[OWNER],
     tags={"cdp/layer": "identity"},
+    check_specs=[
+        dg.AssetCheckSpec(
+            "threshold_fits_costs",
+            asset=["identity", "model_evaluation"],
+            description="The link weight in force is about the one that the ruleset's "
+            "costs ask for; nothing is changed by itself.",
+        )
+    ],
 )
 def model_evaluation(warehouse: WarehouseResource) -> dg.MaterializeResult[Any]:
     """Precision, recall and F1 of the published people, and rates per source.
@@ -28,7 +36,24 @@ def model_evaluation(warehouse: WarehouseResource) -> dg.MaterializeResult[Any]:
     truth = warehouse.paths.samples / "truth.csv"
     with warehouse.reading("evaluation") as connection:
         found = judge(connection, RULESET, truth)
-    return dg.MaterializeResult(metadata=_metadata(found))
+    return dg.MaterializeResult(
+        metadata=_metadata(found), check_results=[_threshold_fits(found)]
+    )
+
+
+def _threshold_fits(found: Judgement) -> dg.AssetCheckResult:
+    asked = found.asked[0] if found.asked else None
+    return dg.AssetCheckResult(
+        check_name="threshold_fits_costs",
+        passed=found.costs_agree,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "asked": f"{asked.link_weight:+.1f} by {asked.source}"
+            if asked
+            else "the ruleset states no costs",
+            "in_force": found.use.link_weight if found.use else "no model",
+        },
+    )
 
 
 def _metadata(found: Judgement) -> dict[str, Any]:

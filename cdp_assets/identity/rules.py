@@ -26,6 +26,7 @@ from cdp_assets.identity.fields import (
 from cdp_assets.identity.sections import (
     Blocked,
     CannotLink,
+    Costs,
     Criterion,
     Gates,
     MatchRule,
@@ -50,12 +51,19 @@ class ObjectRules(Declaration):
     blocked: dict[str, Blocked] = pydantic.Field(default_factory=dict)
     shared: dict[str, SharedCap] = pydantic.Field(default_factory=dict)
     refinement: Refinement = Refinement()
+    costs: Costs | None = None
     gates: Gates
 
     @pydantic.model_validator(mode="after")
     def _possible(self) -> "ObjectRules":
         for name, rule in self.match_rules.items():
             self._check_rule(name, rule)
+        if self.costs and self.model is None:
+            raise MisplacedError(
+                "costs are weighed at the model's link_weight; remove them or declare "
+                "a model",
+                "costs",
+            )
         known = self.fields | BLOCKING_ONLY
         for place, block in enumerate(self.model.blocking if self.model else []):
             for field in block.fields:
@@ -145,7 +153,13 @@ class Ruleset(Declaration):
 
     def version(self) -> str:
         """Changes with anything in the ruleset that can change who is the same."""
-        text = self.model_dump_json(exclude={"reconciliation": True})
+        text = self.model_dump_json(
+            exclude={
+                "reconciliation": True,
+                "individual": {"costs"},
+                "account": {"costs"},
+            }
+        )
         return "ruleset-" + hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

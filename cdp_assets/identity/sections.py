@@ -117,6 +117,18 @@ class SharedCap(Declaration):
     records_in_any_case: int = pydantic.Field(ge=2)
 
 
+class Costs(Declaration):
+    """What a wrong merge costs against a wrong split, in any unit.
+
+    The evaluation says which link weight they ask for, and a check warns where that is
+    more than ``step`` bits from the one in force; nobody is resolved by them.
+    """
+
+    false_merge: float = pydantic.Field(gt=0)
+    false_split: float = pydantic.Field(gt=0)
+    step: float = pydantic.Field(default=2.0, gt=0)
+
+
 class Refinement(Declaration):
     """How groups that hold contradictions are taken apart.
 

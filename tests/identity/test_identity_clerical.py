@@ -4,6 +4,7 @@ import datetime as dt
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from cdp_assets.identity.judging.judgement import judge
 from cdp_assets.identity.judging.report import sections
 from cdp_assets.identity.judging.sampling import allocate, draw
 from cdp_assets.identity.judging.strata import STRATA, sizes, stage_strata
-from cdp_assets.identity.rules import read_ruleset
+from cdp_assets.identity.rules import RULESET, Ruleset, read_ruleset
 
 AT = dt.datetime(2026, 11, 2, 9)
 LINK = read_ruleset().individual.link_weight()
@@ -196,3 +197,47 @@ def test_as_many_are_drawn_as_wanted_or_as_there_are(
     assert sum(drawn.values()) == min(wanted, sum(pairs.values()))
     for name, count in drawn.items():
         assert 1 <= count <= pairs[name]
+
+
+def test_answers_and_costs_ask_for_a_threshold(published: Any, tmp_path: Any) -> None:
+    """Whoever fears a wrong merge more is told a higher threshold, and no run obeys."""
+    answer(published, "1", 400)
+    asked = []
+    for merge, split in ((1, 50), (1, 1), (50, 1)):
+        ruleset = costing(false_merge=merge, false_split=split)
+        found = judge(published.connection, ruleset, tmp_path / "none")
+        asked.append(found.asked[0].link_weight)
+        assert "answers to a random sample" in found.asked[0].source
+        assert "costs" in sections(found)
+        agree = abs(found.asked[0].link_weight - LINK) <= 2
+        assert found.costs_agree is agree
+        assert ruleset.version() == read_ruleset().version()
+    assert asked == sorted(asked)
+    assert asked[0] < asked[2]
+
+
+def test_without_answers_the_model_itself_is_asked(scene: Any, tmp_path: Any) -> None:
+    ruleset = costing(false_merge=32, false_split=1, step=1)
+    found = judge(scene.connection, ruleset, tmp_path / "none")
+    assert [(each.link_weight, each.source) for each in found.asked] == [
+        (5.0, "the model's own probabilities")
+    ]
+    assert found.costs_agree
+    ruleset = costing(false_merge=1, false_split=1, step=1)
+    assert not judge(scene.connection, ruleset, tmp_path / "none").costs_agree
+
+
+def test_costs_that_cannot_be_are_refused() -> None:
+    content = yaml.safe_load(RULESET.read_text(encoding="utf-8"))
+    content["account"]["costs"] = {"false_merge": 1, "false_split": 1}
+    with pytest.raises(ValueError, match="remove them or declare a model"):
+        Ruleset.model_validate(content)
+    with pytest.raises(ValueError, match="greater than 0"):
+        costing(false_merge=0, false_split=1)
+
+
+def costing(**costs: float) -> Ruleset:
+    """The ruleset shipped, with other costs."""
+    content = yaml.safe_load(RULESET.read_text(encoding="utf-8"))
+    content["individual"]["costs"] = costs
+    return Ruleset.model_validate(content)

@@ -185,7 +185,8 @@ def test_rates_per_source(judged: tuple[Any, Path]) -> None:
     assert sum(each.records for each in found.sources) == found.totals.records == 28
     told = sections(found)
     assert set(told) == {
-        "against the truth", "threshold curve", "per source", "per pair of sources",
+        "against the truth", "threshold curve", "costs", "per source",
+        "per pair of sources",
     }  # fmt: skip
     assert "(in force)" in told["threshold curve"]
 
@@ -194,7 +195,7 @@ def test_without_a_truth_there_are_rates_and_no_figures(judged: Any) -> None:
     scene, file = judged
     found = judge(scene.connection, read_ruleset(), file.with_name("none.csv"))
     assert found.truth is None
-    assert set(sections(found)) == {"per source", "per pair of sources"}
+    assert set(sections(found)) == {"costs", "per source", "per pair of sources"}
 
 
 def test_charts_load_nothing_and_hold_whatever_they_are_given() -> None:

@@ -22,7 +22,7 @@ def only(*criteria: dict[str, Any], **more: Any) -> Ruleset:
     individual = content["individual"]
     individual["match_rules"] = {"only": {"criteria": list(criteria)}}
     individual["cannot_link"] = []
-    del individual["model"]
+    del individual["model"], individual["costs"]
     individual["gates"] |= {"consolidation_change": 1, "ids_changed": 1}
     individual.update(more)
     return Ruleset.model_validate(content)

@@ -16,6 +16,8 @@ def sections(found: Judgement) -> dict[str, str]:
     said = {"per source": per_source(found), "per pair of sources": per_pair(found)}
     if found.clerical:
         said = {"random sample": random_sample(found.clerical)} | said
+    if found.asked and found.use:
+        said = {"costs": costs_table(found, found.use.link_weight)} | said
     if found.truth is None:
         return said
     told = {"against the truth": against_truth(found.truth)}
@@ -111,6 +113,15 @@ def curve_table(points: list[Point], in_force: float) -> str:
             ]
             for p in points[:_LINES]
         ],
+    )
+
+
+def costs_table(found: Judgement, in_force: float) -> str:
+    """Which link weight the costs ask for, by what, beside the one in force."""
+    rows = [[each.source, f"{each.link_weight:+.1f}"] for each in found.asked]
+    return table(
+        ["by", "link weight the costs ask for"],
+        [*rows, ["in force", f"{in_force:+.1f}"]],
     )
 
 

@@ -32,3 +32,6 @@ create table activation.action_event (
     event varchar not null,
     happened_at timestamp not null
 );
+
+-- What streaming insights keep of the events in their windows; dbt writes it.
+create schema if not exists streaming;

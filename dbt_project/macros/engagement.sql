@@ -48,3 +48,13 @@
     {{ prefix }}last_modified_date,
     {{ prefix }}_load_seq
 {%- endmacro %}
+
+{#- What an event counts in a score: the article's weights. -#}
+{% macro engagement_points(event_type) -%}
+    case {{ event_type }}
+        when 'EmailOpen' then 2
+        when 'WebVisit' then 1
+        when 'Purchase' then 5
+        else 0
+    end
+{%- endmacro %}

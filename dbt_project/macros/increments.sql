@@ -164,7 +164,8 @@
         ~ " and list_contains(['" ~ views | sort | join("', '") ~ "'], name) order by name"
     ) -%}
     {%- for row in compiled.rows -%}
-        {%- do parts.append(row[1]) -%}
+        {#- Of a view that says what is now, another instant is no other definition. -#}
+        {%- do parts.append(row[1] | replace(env_var('CDP_AS_OF', var('as_of')), '')) -%}
     {%- endfor -%}
     {%- if 'source.' ~ project_name ~ '.reference.phone' in ancestors(model) -%}
         {%- set versions = run_query(

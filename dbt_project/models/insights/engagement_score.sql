@@ -10,14 +10,7 @@ events as (
 select
     unified_individual_id,
     cast(
-        sum(
-            case event_type
-                when 'EmailOpen' then 2
-                when 'WebVisit' then 1
-                when 'Purchase' then 5
-                else 0
-            end
-        ) as bigint
+        sum({{ engagement_points('event_type') }}) as bigint
     ) as engagement_score,
     max(event_date) as last_engagement_date,
     count(*) filter (where event_type = 'EmailOpen') as email_opens_90d,

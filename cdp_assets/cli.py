@@ -37,7 +37,7 @@ from cdp_assets.operators import quarantine_group
 from cdp_assets.outbox_commands import outbox_group
 from cdp_assets.paths import Paths
 from cdp_assets.stream_commands import stream_group
-from cdp_assets.warehouse import Warehouse
+from cdp_assets.warehouse import Warehouse, refuse_outdated
 
 
 class _Told(click.Group):
@@ -122,8 +122,10 @@ def catalog() -> None:
 @main.command()
 @click.argument("key")
 @click.option("--json", "as_json", is_flag=True, help="The document itself.")
-def profile(key: str, as_json: bool) -> None:
+@click.option("--history", is_flag=True, help="What happened, in time order.")
+def profile(key: str, as_json: bool, history: bool) -> None:
     """One person, by any e-mail, phone, record name, id or former id."""
+    from cdp_assets.activation.outbox import Outbox
     from cdp_assets.publication.profile import find, render
     from cdp_assets.runs import pinned_as_of
 
@@ -134,7 +136,14 @@ def profile(key: str, as_json: bool) -> None:
             "nobody has that key; try an e-mail, a phone with its country code, "
             "a record such as crm_contact:003…, or an id"
         )
-    if as_json:
+    if history and "people" not in document:
+        from cdp_assets.publication.trail import in_words, trail
+
+        with Warehouse(paths).reading("a history") as connection:
+            refuse_outdated(connection)
+            person = document["unified_individual_id"]
+            click.echo(in_words(trail(connection, Outbox(paths.outbox), person)))
+    elif as_json:
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         click.echo(render(document, pinned_as_of(paths)))

@@ -52,7 +52,7 @@ def test_the_declarations_are_valid(
     heading: str,
     model: type[SegmentSpec] | type[ActivationSpec] | type[DataActionSpec],
 ) -> None:
-    example, *_ = examples(heading)
+    (example,) = examples(heading)
     file = tmp_path / "example.yaml"
     file.write_text(example, encoding="utf-8")
     assert read_declaration(file, model).label

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from cdp_assets import cli
-from cdp_assets.activation.destination_spec import HttpSpec
+from cdp_assets.activation.destination_spec import HttpSpec, SqlSpec
 from cdp_assets.activation.destinations.template import agree
 from cdp_assets.activation.spec import ActivationSpec
 from cdp_assets.data_actions.spec import DataActionSpec
@@ -59,7 +59,9 @@ def test_the_declarations_are_valid(
 
 
 def test_the_destination_is_one_that_ships() -> None:
-    (example,) = examples("Add a destination")
+    example, other = examples("Add a destination")
+    content = yaml.safe_load(other)["destination"]
+    assert SqlSpec.model_validate(content).table
     content = yaml.safe_load(example)["destination"]
     agree(HttpSpec.model_validate(content), ("email",), ("add", "update", "remove"))
 

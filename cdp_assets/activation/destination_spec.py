@@ -69,7 +69,7 @@ class FileSpec(Declaration):
     """Files in a folder, one per batch."""
 
     kind: Literal["file"]
-    format: Literal["csv", "parquet"]
+    format: Literal["csv", "ndjson", "parquet"]
     # Under the runtime folder's outgoing/; default: the activation's name.
     folder: Identifier | None = None
     rows_per_file: int = pydantic.Field(default=50_000, gt=0)
@@ -88,12 +88,29 @@ class FileSpec(Declaration):
 
 
 class WebhookSpec(Remote):
-    """Signed HTTP POSTs after the Standard Webhooks specification."""
+    """Signed HTTP POSTs, one per change."""
 
     kind: Literal["webhook"]
+    # Standard Webhooks, or the envelope and x-signature of Salesforce Data Cloud.
+    form: Literal["standard", "data_cloud"] = "standard"
     # The names of environment variables, never the values: those are secrets.
     url_env: Identifier
     secret_env: Identifier
+
+
+class SqlSpec(Remote):
+    """A table of a SQL database, with a row per person; it must exist.
+
+    It has a unique ``key_column``, ``idempotency_key``, and a column per mapped field.
+    """
+
+    kind: Literal["sql"]
+    # An SQLAlchemy address: it holds the password.
+    url_env: Identifier
+    schema_name: Identifier | None = None
+    table: Identifier
+    key_column: Identifier = "unified_individual_id"
+    batch: BatchLimit | None = None
 
 
 class HttpSpec(Remote):
@@ -109,5 +126,5 @@ class HttpSpec(Remote):
 
 
 DestinationSpec = Annotated[
-    FileSpec | WebhookSpec | HttpSpec, pydantic.Field(discriminator="kind")
+    FileSpec | WebhookSpec | HttpSpec | SqlSpec, pydantic.Field(discriminator="kind")
 ]

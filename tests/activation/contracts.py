@@ -202,8 +202,11 @@ CONTRACTS: dict[str, Callable[..., Answer]] = {
 
 
 @contextlib.contextmanager
-def serving(contract: Callable[..., Answer]) -> Iterator[Service]:
-    """Serve a contract on the loopback for the block."""
+def serving(
+    contract: Callable[..., Answer],
+    seen: list[tuple[dict[str, str], bytes]] | None = None,
+) -> Iterator[Service]:
+    """Serve a contract on the loopback for the block; ``seen`` gets what came."""
     service = Service()
 
     class Handler(BaseHTTPRequestHandler):
@@ -222,6 +225,8 @@ def serving(contract: Callable[..., Answer]) -> Iterator[Service]:
                 self.close_connection = True
                 return
             headers = {name.lower(): value for name, value in self.headers.items()}
+            if seen is not None:
+                seen.append((headers, raw))
             status, said = (
                 fault
                 if isinstance(fault, tuple)

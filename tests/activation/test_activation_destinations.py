@@ -1,7 +1,10 @@
 """Destinations: files that are whole or absent, webhooks that verify elsewhere too."""
 
+import base64
 import csv
 import datetime as dt
+import hashlib
+import hmac
 import json
 import random
 import stat
@@ -39,6 +42,7 @@ from cdp_assets.activation.signing import (
     verify,
 )
 from cdp_assets.paths import Paths
+from tests.activation.contracts import serving
 
 NOW = dt.datetime(2026, 6, 1, 12)
 FIELDS = (
@@ -71,7 +75,7 @@ def batch(*changes: Change) -> Batch:
     return Batch("000000000001-000000000002-abc", "welcome", FIELDS, changes)
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("kind", ["csv", "ndjson", "parquet"])
 def test_a_batch_becomes_one_file_with_a_row_per_change(
     tmp_path: Path, kind: str
 ) -> None:
@@ -92,6 +96,11 @@ def test_a_batch_becomes_one_file_with_a_row_per_change(
         assert first["value"] == ""
         assert second["value"] == "9999999999999.99"
         assert second["tags"] == '["a","b"]'
+    elif kind == "ndjson":
+        first, second = map(json.loads, file.read_text().splitlines())
+        assert first["value"] is None
+        assert '"value":9999999999999.99' in file.read_text()
+        assert second["tags"] == ["a", "b"]
     else:
         table = pq.read_table(file)
         assert str(table.schema.field("since").type).startswith("timestamp")
@@ -367,3 +376,32 @@ def test_changes_that_failed_together_come_back_spread_out() -> None:
     assert delays == sorted(
         backoff(Retry(base_seconds=10), 1, again) for _ in range(1000)
     )
+
+
+def test_a_data_cloud_receiver_finds_its_envelope_and_its_signature(
+    tmp_path: Path,
+) -> None:
+    """Checked as its documentation tells a receiver to: HMAC-SHA256, Base64."""
+    seen: list[tuple[dict[str, str], bytes]] = []
+
+    def contract(*_: Any) -> tuple[int, Any]:
+        return 200, {}
+
+    with serving(contract, seen) as service:
+        spec = WebhookSpec(
+            kind="webhook", form="data_cloud", url_env="URL", secret_env="SECRET"
+        )
+        environ = {"URL": service.url, "SECRET": "a secret of theirs"}
+        destination = WebhookDestination.from_environment(spec, environ)
+        (reply,) = post(destination, change(1, "update", email="é@example.test"))
+
+    assert reply.outcome == "delivered"
+    ((headers, body),) = seen
+    expected = hmac.new(b"a secret of theirs", body, hashlib.sha256).digest()
+    assert base64.b64decode(headers["x-signature"]) == expected
+    message = json.loads(body)
+    (event,) = message["events"]
+    assert message["count"] == 1
+    assert event["EventPrompt"] == "UPDATE"
+    assert event["EventUuid"] == change(1).idempotency_key
+    assert json.loads(event["PayloadCurrentValue"])["email"] == "é@example.test"

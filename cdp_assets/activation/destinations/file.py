@@ -1,4 +1,4 @@
-"""Files as a destination: CSV or Parquet, one file per batch, complete or absent.
+"""Files as a destination: CSV, NDJSON or Parquet, one per batch, complete or absent.
 
 The file is named after the batch's first and last sequence and a hash of its keys, so
 sending the batch again writes the same file again. Each row carries its idempotency
@@ -91,6 +91,10 @@ def _write(batch: Batch, path: Path, spec: FileSpec) -> None:
         )
         if spec.format == "csv":
             rows.write_csv(str(path), header=True)
+        elif spec.format == "ndjson":
+            rows.create_view("written")
+            name = str(path).replace("'", "''")
+            connection.execute(f"copy written to '{name}' (format json)")
         else:
             rows.write_parquet(str(path), compression="zstd")
 

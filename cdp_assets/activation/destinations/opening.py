@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 
-from cdp_assets.activation.destination_spec import FileSpec, HttpSpec
+from cdp_assets.activation.destination_spec import FileSpec, HttpSpec, SqlSpec
 from cdp_assets.activation.destinations.protocol import Destination
 from cdp_assets.activation.sendable import Sendable
 from cdp_assets.paths import Paths
@@ -32,6 +32,10 @@ def open_destination(
         from cdp_assets.activation.destinations.http import HttpDestination
 
         return HttpDestination.from_environment(spec.destination, settings)
+    if isinstance(spec.destination, SqlSpec):
+        from cdp_assets.activation.destinations.sql import SqlDestination
+
+        return SqlDestination.from_environment(spec.destination, settings)
     from cdp_assets.activation.destinations.webhook import WebhookDestination
 
     return WebhookDestination.from_environment(spec.destination, settings)

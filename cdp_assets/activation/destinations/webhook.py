@@ -1,5 +1,7 @@
 """Webhooks as a destination: one signed POST per change, after Standard Webhooks.
 
+Or in Data Cloud's form, see ``data_cloud``.
+
 The idempotency key is the ``webhook-id``; it stays the same however often a change is
 tried. Redirects are failures. What a response says is not read beyond its status and
 ``Retry-After``: bodies tend to echo what was sent.
@@ -16,6 +18,7 @@ from cdp_assets.activation.destination_spec import (
     interval,
 )
 from cdp_assets.activation.destinations.addresses import client, safe_url
+from cdp_assets.activation.destinations.data_cloud import envelope, signature
 from cdp_assets.activation.destinations.protocol import (
     Batch,
     Change,
@@ -43,8 +46,12 @@ class WebhookDestination:
     label = "webhook"
     batch = BatchLimit(rows=1)
 
-    def __init__(self, spec: WebhookSpec, url: str, keys: Sequence[bytes]) -> None:
+    def __init__(
+        self, spec: WebhookSpec, url: str, keys: Sequence[bytes], secret: str
+    ) -> None:
         """Open a connection pool to ``url``; nothing is sent yet."""
+        self._form = spec.form
+        self._secret = secret
         self.concurrency = spec.concurrency
         self.interval = interval(spec.rate) if spec.rate else None
         self.breaker_failures = spec.breaker_failures
@@ -66,11 +73,14 @@ class WebhookDestination:
             if not environ.get(name):
                 raise NotConfiguredError(f"set the environment variable {name}")
         url = safe_url(environ[spec.url_env], spec.url_env)
+        secret = environ[spec.secret_env]
+        if spec.form == "data_cloud":
+            return cls(spec, url, [], secret)
         try:
-            keys = read_secrets(environ[spec.secret_env])
+            keys = read_secrets(secret)
         except ValueError as error:
             raise NotConfiguredError(f"{spec.secret_env}: {error}") from None
-        return cls(spec, url, keys)
+        return cls(spec, url, keys, secret)
 
     def send(self, batch: Batch) -> Sequence[Reply]:
         """Post each change of the batch."""
@@ -82,8 +92,12 @@ class WebhookDestination:
 
     def _post(self, change: Change) -> Reply:
         key = change.idempotency_key
-        body = message_body(change)
-        headers = signed_headers(self._keys, key, int(time.time()), body)
+        if self._form == "data_cloud":
+            body = envelope(change)
+            headers = {"x-signature": signature(self._secret, body)}
+        else:
+            body = message_body(change)
+            headers = signed_headers(self._keys, key, int(time.time()), body)
         headers["content-type"] = "application/json"
         try:
             with self._client.stream(
@@ -113,11 +127,14 @@ class WebhookDestination:
 
 def message_body(change: Change) -> bytes:
     """The JSON body: type, timestamp and data, as the specification recommends."""
+    earlier = change.previous_individual_id
+    previous = f'"previous_individual_id":"{earlier}",' if earlier else ""
     # The payload is JSON text already; as it stands, decimals keep their digits.
     return (
         f'{{"type":"{change.activation}.{change.operation}",'
         f'"timestamp":"{change.planned_at}Z",'
         f'"data":{{"unified_individual_id":"{change.unified_individual_id}",'
+        f"{previous}"
         f'"operation":"{change.operation}","fields":{change.payload}}}}}'
     ).encode()
 

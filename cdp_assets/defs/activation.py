@@ -1,8 +1,9 @@
 """Activations as assets: each one a graph of ops, pending -> deliver -> acknowledge.
 
-``pending`` and ``acknowledge`` hold the warehouse for a moment; ``deliver`` works on
-the outbox alone, so a slow destination keeps nobody from the warehouse. Each may be
-killed and run again: what was delivered is known to the outbox by its idempotency key.
+``pending`` and ``acknowledge`` hold the warehouse for a moment. Sending begins when
+``pending`` ends, in a thread that works on the outbox alone, and ``deliver`` waits for
+it: a slow destination keeps nobody from the warehouse, and no other destination. Each
+may be killed and run again: the outbox knows by its idempotency key what was delivered.
 """
 
 from collections.abc import Mapping
@@ -24,8 +25,10 @@ from cdp_assets.activation.spec import (
     check,
     load_activations,
 )
+from cdp_assets.activation.workers import Delivery, Workers
 from cdp_assets.defs.resources import WarehouseResource
 from cdp_assets.defs.segments import COLUMNS, SEGMENTS, profile_keys, segment_key
+from cdp_assets.paths import Paths
 from cdp_assets.runs import pinned_as_of
 from cdp_assets.segments.expression import read_expression
 from cdp_assets.streams.dlo import ensure_table
@@ -37,6 +40,12 @@ GROUP = "activation"
 OWNER = "team:marketing"
 ACTIVATIONS = load_activations()
 RECEIPTS = load_streams()["system_receipt"]
+
+
+# Sending begins as early as it can, and is waited for when nothing else is left to do.
+FIRST = {"dagster/priority": "1"}
+LAST = {"dagster/priority": "-1"}
+WORKERS = Workers()
 
 
 def activation_key(name: str) -> dg.AssetKey:
@@ -58,14 +67,21 @@ def reads(spec: ActivationSpec) -> dict[str, dg.AssetKey]:
     return {"_".join(key.path): key for key in keys}
 
 
+def delivery(spec: Sendable, paths: Paths) -> Delivery:
+    """What delivers an activation; the clock may be pinned."""
+    outbox = Outbox(paths.outbox)
+    return lambda: deliver_activation(outbox, spec, paths, at=pinned_as_of(paths))
+
+
 def pending_op(spec: ActivationSpec, inputs: Mapping[str, dg.AssetKey]) -> Any:
-    """Plan what changed since the last time, and copy it to the outbox."""
+    """Plan what changed since last time, copy it to the outbox, begin to send it."""
 
     @dg.op(
         name=f"{spec.name}__pending",
         description=pending_op.__doc__,
         ins={name: dg.In(dg.Nothing) for name in inputs},
         out=dg.Out(dict),
+        tags=FIRST,
     )
     def pending(
         context: dg.OpExecutionContext, warehouse: WarehouseResource
@@ -75,6 +91,7 @@ def pending_op(spec: ActivationSpec, inputs: Mapping[str, dg.AssetKey]) -> Any:
             run = warehouse.run(connection, context.run)
             planned = plan(connection, spec, outbox, run.number, run.as_of)
             copied = hand_over(connection, outbox)
+        WORKERS.start(context.run.run_id, spec.name, delivery(spec, warehouse.paths))
         context.log.info(f"{spec.name}: {planned.planned} changes planned")
         return {**asdict(planned), "copied_to_outbox": copied.copied}
 
@@ -88,15 +105,15 @@ def deliver_op(spec: Sendable) -> Any:
         name=f"{spec.name}__deliver",
         description=deliver_op.__doc__,
         out=dg.Out(dict),
+        tags=LAST,
     )
     def deliver(
         context: dg.OpExecutionContext,
         warehouse: WarehouseResource,
         planned: dict[str, Any],
     ) -> dict[str, Any]:
-        paths = warehouse.paths
-        result = deliver_activation(
-            Outbox(paths.outbox), spec, paths, at=pinned_as_of(paths)
+        result = WORKERS.result(
+            context.run.run_id, spec.name, delivery(spec, warehouse.paths)
         )
         if result.reason:
             context.log.warning(f"{spec.name}: {result.status}: {result.reason}")

@@ -25,10 +25,13 @@ from cdp_assets.data_actions.spec import (
 )
 from cdp_assets.defs.activation import (
     ACTIVATIONS,
+    FIRST,
     GROUP,
     OWNER,
+    WORKERS,
     acknowledge_op,
     deliver_op,
+    delivery,
 )
 from cdp_assets.defs.resources import WarehouseResource
 from cdp_assets.defs.segments import COLUMNS, SEGMENTS, profile_keys, segment_key
@@ -65,6 +68,7 @@ def pending_op(spec: DataActionSpec, inputs: Mapping[str, dg.AssetKey]) -> Any:
         description=pending_op.__doc__,
         ins={name: dg.In(dg.Nothing) for name in inputs},
         out=dg.Out(dict),
+        tags=FIRST,
     )
     def pending(
         context: dg.OpExecutionContext, warehouse: WarehouseResource
@@ -74,6 +78,7 @@ def pending_op(spec: DataActionSpec, inputs: Mapping[str, dg.AssetKey]) -> Any:
             run = warehouse.run(connection, context.run)
             found = plan_action(connection, spec, outbox, run.number, run.as_of)
             copied = hand_over(connection, outbox)
+        WORKERS.start(context.run.run_id, spec.name, delivery(spec, warehouse.paths))
         context.log.info(f"{spec.name}: {found.planned} messages planned")
         return {**asdict(found), "copied_to_outbox": copied.copied}
 

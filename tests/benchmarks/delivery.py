@@ -265,13 +265,13 @@ def main() -> None:
     parser.add_argument("--changes", type=int, default=100_000)
     parser.add_argument("--kills", type=int, default=40)
     chosen = parser.parse_args()
-    for title, figures in (
-        ("speed", speed(5_000)),
-        ("isolation", isolation(2_000)),
-        ("faults", through_faults(chosen.changes, chosen.kills)),
+    for title, measure in (
+        ("speed", lambda: speed(5_000)),
+        ("isolation", lambda: isolation(2_000)),
+        ("faults", lambda: through_faults(chosen.changes, chosen.kills)),
     ):
         print(f"\n{title}", flush=True)
-        for name, value in figures.items():
+        for name, value in measure().items():
             print(f"  {name:<34}{value:>12,.2f}".replace(".00", ""), flush=True)
 
 

@@ -12,11 +12,12 @@ from cdp_assets.activation.destination_spec import HttpSpec, SqlSpec
 from cdp_assets.activation.destinations.template import agree
 from cdp_assets.activation.spec import ActivationSpec
 from cdp_assets.data_actions.spec import DataActionSpec
-from cdp_assets.declarations import read_declaration
+from cdp_assets.declarations import Declaration, read_declaration
 from cdp_assets.identity.rules import RULESET, read_ruleset
 from cdp_assets.paths import PROJECT
 from cdp_assets.samples.generate import generate
 from cdp_assets.segments.spec import SegmentSpec
+from cdp_assets.segments.waterfall import WaterfallSpec
 from cdp_assets.streams.declared import BOOKKEEPING
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -40,22 +41,20 @@ def test_the_match_rule_may_be_put_beside_the_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("heading", "model"),
+    ("heading", "models"),
     [
-        ("Add a segment", SegmentSpec),
-        ("Add an activation", ActivationSpec),
-        ("Add a data action", DataActionSpec),
+        ("Add a segment", [SegmentSpec, SegmentSpec, WaterfallSpec]),
+        ("Add an activation", [ActivationSpec]),
+        ("Add a data action", [DataActionSpec]),
     ],
 )
 def test_the_declarations_are_valid(
-    tmp_path: Path,
-    heading: str,
-    model: type[SegmentSpec] | type[ActivationSpec] | type[DataActionSpec],
+    tmp_path: Path, heading: str, models: list[type[Declaration]]
 ) -> None:
-    (example,) = examples(heading)
     file = tmp_path / "example.yaml"
-    file.write_text(example, encoding="utf-8")
-    assert read_declaration(file, model).label
+    for example, model in zip(examples(heading), models, strict=True):
+        file.write_text(example, encoding="utf-8")
+        assert read_declaration(file, model)
 
 
 def test_the_destination_is_one_that_ships() -> None:

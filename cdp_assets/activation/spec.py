@@ -8,7 +8,7 @@ a mapping cannot send another one along.
 from collections.abc import Collection
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import pydantic
 
@@ -26,16 +26,15 @@ from cdp_assets.declarations import (
 from cdp_assets.segments.expression import (
     Columns,
     ExpressionError,
+    Sql,
     check_expression,
     read_expression,
 )
-from cdp_assets.segments.spec import sql_expression
 
 CONTACT = "contact"
 # Columns that every destination gets beside the mapping.
 RESERVED = ("idempotency_key", "operation", "unified_individual_id")
 
-Sql = Annotated[str, pydantic.AfterValidator(sql_expression)]
 Operation = Literal["add", "update", "remove", "alias"]
 
 

@@ -8,10 +8,14 @@ import dagster as dg
 
 from cdp_assets.defs.dbt import MANIFEST
 from cdp_assets.defs.resources import WarehouseResource
-from cdp_assets.segments.expression import read_expression
 from cdp_assets.segments.membership import close_missing, update_membership
 from cdp_assets.segments.namespace import PROFILE, RUN, profile_columns
-from cdp_assets.segments.spec import SegmentSpec, check, load_segments
+from cdp_assets.segments.spec import (
+    SegmentSpec,
+    check,
+    insight_aliases,
+    load_segments,
+)
 
 GROUP = "segments"
 OWNER = "team:marketing"
@@ -35,16 +39,36 @@ def profile_keys(aliases: Iterable[str]) -> list[dg.AssetKey]:
     ]
 
 
+def in_words(spec: SegmentSpec) -> str:
+    """Condition, limit and times, for whoever looks at the asset."""
+    words = f"Condition: `{spec.condition.strip()}`"
+    if spec.limit is not None:
+        end = "highest" if spec.limit.highest else "lowest"
+        per = f" per `{spec.limit.per}`" if spec.limit.per else ""
+        words += f"\n\nOf these the {spec.limit.top:,} with the {end} "
+        words += f"`{spec.limit.figure}`{per}"
+    return f"{words}\n\nEvaluated: {spec.evaluate.replace('_', ' ')}"
+
+
+def reads(spec: SegmentSpec) -> list[dg.AssetKey]:
+    """What a segment is made from: profile, insights, engagement, other segments."""
+    engaged = ["unified_engagement_event", "unified_sales_order"]
+    return [
+        *profile_keys(insight_aliases(spec)),
+        *(dg.AssetKey(["unified", name]) for name in engaged if spec.engagement),
+        *(segment_key(name) for name in sorted(spec.inner)),
+    ]
+
+
 def segment_asset(spec: SegmentSpec) -> dg.AssetsDefinition:
     """Build the asset of one segment; a condition that cannot be is refused here."""
-    check(spec, COLUMNS)
-    aliases = read_expression(spec.condition).aliases
+    check(spec, COLUMNS, SEGMENTS)
 
     @dg.asset(
         key=segment_key(spec.name),
-        deps=profile_keys(aliases),
+        deps=reads(spec),
         group_name=GROUP,
-        description=f"{spec.description}\n\nCondition: `{spec.condition.strip()}`",
+        description=f"{spec.description}\n\n{in_words(spec)}",
         kinds={"duckdb"},
         owners=[OWNER],
         tags={"cdp/layer": "segments"},
@@ -62,6 +86,7 @@ def segment_asset(spec: SegmentSpec) -> dg.AssetsDefinition:
                 "entered": result.entered,
                 "left": result.left,
                 "carried_over_merges": result.carried,
+                "evaluated": result.evaluated,
             }
         )
 

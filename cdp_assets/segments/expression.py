@@ -12,9 +12,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import duckdb
+import pydantic
 
 from cdp_assets.declarations import quoted
 
@@ -93,6 +94,15 @@ def read_expression(sql: str) -> Expression:
         else:
             _refuse(part)
     return Expression(sql, tuple(dict.fromkeys(columns)))
+
+
+def sql_expression(text: str) -> str:
+    """Return ``text`` trimmed, if it is one SQL expression."""
+    return read_expression(text.strip()).sql
+
+
+Sql = Annotated[str, pydantic.AfterValidator(sql_expression)]
+"""A field of a declaration that holds one SQL expression."""
 
 
 def check_expression(expression: Expression, columns: Columns) -> str:

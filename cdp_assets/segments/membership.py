@@ -1,9 +1,9 @@
 """Who is in a segment, since when, and who left when.
 
 An open row of ``segments.membership`` is a member. Entering inserts a row, leaving
-closes it, entering again inserts another. When two people turn out to be one, the
-membership moves to the living id: a merge is neither an exit nor an entry, and the
-survivor keeps the earlier entry. Rows closed before a merge stay under the id of then.
+closes it, entering again inserts another. When two people turn out to be one, or one
+to be two, the membership goes on under the living ids (``carrying``): neither is an
+exit or an entry. Rows closed before a merge stay under the id of then.
 """
 
 import datetime as dt
@@ -12,7 +12,10 @@ from dataclasses import dataclass
 
 import duckdb
 
-from cdp_assets.segments.spec import SegmentSpec, compile_members
+from cdp_assets.segments import evaluation
+from cdp_assets.segments.carrying import carry_over, find_heirs
+from cdp_assets.segments.compiling import compile_members
+from cdp_assets.segments.spec import SegmentSpec
 from cdp_assets.warehouse import transaction
 
 
@@ -24,6 +27,8 @@ class MembershipResult:
     entered: int
     left: int
     carried: int
+    # Whether the condition was evaluated; between its times only ids change.
+    evaluated: bool = True
 
 
 def update_membership(
@@ -36,45 +41,32 @@ def update_membership(
 
     Args:
         connection: The warehouse, open for writing.
-        spec: The segment.
+        spec: The segment; those it names are up to date.
         run: The run that new members name as their cause.
         as_of: The instant at which people enter and leave (UTC).
     """
-    query, timed = compile_members(spec)
     with transaction(connection):
+        due = evaluation.is_due(connection, spec, as_of)
+        if not due and not _somebody_is_gone(connection, spec.name):
+            members = _count(connection, _OPEN, {"segment": spec.name})
+            return MembershipResult(members, 0, 0, 0, evaluated=False)
+        query = compile_members(spec, as_of)
         connection.execute(
-            f"create or replace temp table segment_now as {query}",
-            {"as_of": as_of} if timed else {},
+            f"create or replace temp table segment_now as {query.sql}",
+            query.parameters,
         )
-        carried = _carry_over(connection, spec.name)
-        left = _count(
-            connection,
-            """
-            update segments.membership set left_at = greatest($as_of, entered_at)
-            where segment = $segment and left_at is null
-                and unified_individual_id not in (
-                    select unified_individual_id from segment_now
-                )
-            """,
-            {"segment": spec.name, "as_of": as_of},
-        )
-        entered = _count(
-            connection,
-            """
-            insert into segments.membership
-            select $segment, unified_individual_id, $as_of, null, $run
-            from segment_now
-            where unified_individual_id not in (
-                select unified_individual_id from segments.membership
-                where segment = $segment and left_at is null
-            )
-            order by unified_individual_id
-            """,
-            {"segment": spec.name, "as_of": as_of, "run": run},
-        )
+        find_heirs(connection, spec.name, evaluation.last_run(connection, spec.name))
+        if not due:
+            _keep_who_stays(connection, spec.name)
+        carried = carry_over(connection, spec.name)
+        left = _let_leave(connection, spec.name, as_of)
+        entered = _let_enter(connection, spec.name, run, as_of)
+        if due:
+            evaluation.note(connection, spec, run, as_of)
         members = _count(connection, "select count(*) from segment_now", {})
         connection.execute("drop table segment_now")
-    return MembershipResult(members, entered, left, carried)
+        connection.execute("drop table segment_heir")
+    return MembershipResult(members, entered, left, carried, evaluated=due)
 
 
 def close_missing(
@@ -85,6 +77,10 @@ def close_missing(
     Returns:
         How many left.
     """
+    connection.execute(
+        "delete from segments.evaluation where not list_contains($known, segment)",
+        {"known": sorted(known)},
+    )
     return _count(
         connection,
         """
@@ -95,79 +91,73 @@ def close_missing(
     )
 
 
-def _carry_over(connection: duckdb.DuckDBPyConnection, segment: str) -> int:
-    """Move open rows of retired ids to those living ids that satisfy the condition.
+_OPEN = """
+    select count(*) from segments.membership
+    where segment = $segment and left_at is null
+"""
 
-    A retired id of which no living one satisfies stays, and leaves as anyone does.
-    """
+
+def _somebody_is_gone(connection: duckdb.DuckDBPyConnection, segment: str) -> bool:
+    """Whether an open row names an id that is no person any more."""
+    return bool(
+        _count(
+            connection,
+            f"{_OPEN} and unified_individual_id not in ("
+            "select unified_individual_id from unified.unified_individual)",
+            {"segment": segment},
+        )
+    )
+
+
+def _keep_who_stays(connection: duckdb.DuckDBPyConnection, segment: str) -> None:
+    """Between its times: members who are still there, and heirs who satisfy."""
     connection.execute(
         """
-        create or replace temp table segment_carried as
-        with living as (
-            select retired_id, unnest(live_ids) as unified_individual_id
-            from identity.redirect
-        )
-        select living.retired_id, living.unified_individual_id,
-            m.entered_at, m.entered_run
-        from segments.membership as m
-        join living on living.retired_id = m.unified_individual_id
-        semi join segment_now
-            on segment_now.unified_individual_id = living.unified_individual_id
-        where m.segment = ? and m.left_at is null
+        create or replace temp table segment_now as
+        select unified_individual_id from segment_now
+        semi join segment_heir using (unified_individual_id)
+        union
+        select unified_individual_id from segments.membership
+        semi join unified.unified_individual using (unified_individual_id)
+        where segment = ? and left_at is null
         """,
         [segment],
     )
-    carried = _count(
-        connection, "select count(distinct retired_id) from segment_carried", {}
-    )
-    if carried:
-        _move(connection, segment)
-    connection.execute("drop table segment_carried")
-    return carried
 
 
-def _move(connection: duckdb.DuckDBPyConnection, segment: str) -> None:
-    """Replace the open rows of retired and living ids by one row per living id."""
-    connection.execute(
+def _let_leave(
+    connection: duckdb.DuckDBPyConnection, segment: str, as_of: dt.datetime
+) -> int:
+    return _count(
+        connection,
         """
-        create or replace temp table segment_moved as
-        with entries as (
-            select unified_individual_id, entered_at, entered_run from segment_carried
-            union all
-            select unified_individual_id, entered_at, entered_run
-            from segments.membership
-            where segment = $segment and left_at is null and unified_individual_id in (
-                select unified_individual_id from segment_carried
+        update segments.membership set left_at = greatest($as_of, entered_at)
+        where segment = $segment and left_at is null
+            and unified_individual_id not in (
+                select unified_individual_id from segment_now
             )
-        )
-        select unified_individual_id,
-            min(struct_pack(entered_at, entered_run)) as entry
-        from entries group by unified_individual_id
         """,
-        {"segment": segment},
+        {"segment": segment, "as_of": as_of},
     )
-    connection.execute(
-        """
-        delete from segments.membership
-        where segment = $segment and left_at is null and (
-            unified_individual_id in (select retired_id from segment_carried)
-            or unified_individual_id in (
-                select unified_individual_id from segment_carried
-            )
-        )
-        """,
-        {"segment": segment},
-    )
-    connection.execute(
+
+
+def _let_enter(
+    connection: duckdb.DuckDBPyConnection, segment: str, run: int, as_of: dt.datetime
+) -> int:
+    return _count(
+        connection,
         """
         insert into segments.membership
-        select $segment, unified_individual_id, entry.entered_at, null,
-            entry.entered_run
-        from segment_moved order by unified_individual_id
+        select $segment, unified_individual_id, $as_of, null, $run
+        from segment_now
+        where unified_individual_id not in (
+            select unified_individual_id from segments.membership
+            where segment = $segment and left_at is null
+        )
+        order by unified_individual_id
         """,
-        {"segment": segment},
+        {"segment": segment, "as_of": as_of, "run": run},
     )
-    connection.execute("drop table segment_moved")
 
 
 def _count(

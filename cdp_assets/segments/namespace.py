@@ -37,19 +37,28 @@ def profile_columns(manifest: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     return {name: found[name] for name in names} | {RUN: {"as_of": "timestamp"}}
 
 
-def people_with(aliases: Iterable[str]) -> str:
+def people_with(
+    aliases: Iterable[str], relations: Mapping[str, str] | None = None
+) -> str:
     """The from clause with every alias of ``aliases``, one row per person.
 
     ``run`` needs the parameter ``$as_of``.
+
+    Args:
+        aliases: The profile, insights, ``run``, and what ``relations`` names.
+        relations: Aliases that are no insight: the query of each, with one row per
+            person and the column unified_individual_id.
     """
+    relations = relations or {}
     parts = [f"from unified.unified_individual as {PROFILE}"]
     for alias in sorted(set(aliases) - {PROFILE}):
         if alias == RUN:
             parts.append(f"cross join (select $as_of::timestamp as as_of) as {RUN}")
         else:
             name = quoted(alias)
+            source = f"({relations[alias]})" if alias in relations else None
             parts.append(
-                f"left join insights.{name} as {name} "
+                f"left join {source or f'insights.{name}'} as {name} "
                 f"on {name}.{GRAIN} = {PROFILE}.{GRAIN}"
             )
     return "\n".join(parts)

@@ -1,5 +1,6 @@
 """Segments: a condition is checked before it runs, and compiles to one query."""
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,14 @@ from cdp_assets.activation.spec import check as check_activation
 from cdp_assets.activation.spec import load_activations
 from cdp_assets.declarations import DeclarationError, read_declarations
 from cdp_assets.paths import DBT_PROJECT
+from cdp_assets.segments.compiling import compile_members
 from cdp_assets.segments.expression import (
     ExpressionError,
     check_expression,
     read_expression,
 )
 from cdp_assets.segments.namespace import profile_columns
-from cdp_assets.segments.spec import (
-    SegmentSpec,
-    check,
-    compile_members,
-    load_segments,
-)
+from cdp_assets.segments.spec import SegmentSpec, check, load_segments
 
 COLUMNS = {
     "profile": {"unified_individual_id": "varchar", "first_name": "varchar"},
@@ -148,13 +145,14 @@ def test_no_text_gets_out_of_its_brackets(text: str) -> None:
 
 def test_only_the_insights_that_a_condition_names_are_joined() -> None:
     """Joining all of them would read every insight for every segment."""
-    sql, timed = compile_members(
-        segment("lifetime_value.lifetime_value > 1 and profile.first_name = 'a'")
+    compiled = compile_members(
+        segment("lifetime_value.lifetime_value > 1 and profile.first_name = 'a'"),
+        dt.datetime(2026, 6, 1),
     )
-    assert "insights" in sql
-    assert "churn_risk" not in sql
-    assert "run" not in sql
-    assert not timed
+    assert "insights" in compiled.sql
+    assert "churn_risk" not in compiled.sql
+    assert "run" not in compiled.sql
+    assert not compiled.parameters
 
 
 def node(schema: str, name: str, grain: str | None, **columns: str) -> dict[str, Any]:
@@ -230,6 +228,6 @@ def test_the_shipped_segments_and_activations_fit_the_models_columns() -> None:
     columns = profile_columns(declared())
 
     for spec in load_segments().values():
-        check(spec, columns)
+        check(spec, columns, load_segments())
     for activation in load_activations().values():
         check_activation(activation, columns, load_segments())

@@ -1,0 +1,57 @@
+"""When a segment is evaluated: with every run, or with the first run of its period.
+
+Periods are counted from one Monday, so that ``every 1 week`` begins on Mondays and
+``every 1 day`` at midnight (UTC), whenever the runs come. A definition that changed is
+evaluated at once.
+"""
+
+import datetime as dt
+import hashlib
+
+import duckdb
+
+from cdp_assets.segments.spec import SegmentSpec
+
+_MONDAY = dt.datetime(2024, 1, 1)  # noqa: DTZ001 - the warehouse's instants are UTC
+
+
+def last_run(connection: duckdb.DuckDBPyConnection, segment: str) -> int | None:
+    """The run that evaluated the segment last; None if none did."""
+    row = connection.execute(
+        "select run from segments.evaluation where segment = ?", [segment]
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def is_due(
+    connection: duckdb.DuckDBPyConnection, spec: SegmentSpec, as_of: dt.datetime
+) -> bool:
+    """Whether a run at ``as_of`` (UTC) evaluates the segment."""
+    row = connection.execute(
+        "select as_of, definition from segments.evaluation where segment = ?",
+        [spec.name],
+    ).fetchone()
+    if row is None or spec.period is None or row[1] != definition(spec):
+        return True
+    evaluated_at: dt.datetime = row[0]
+    return (as_of - _MONDAY) // spec.period != (evaluated_at - _MONDAY) // spec.period
+
+
+def note(
+    connection: duckdb.DuckDBPyConnection,
+    spec: SegmentSpec,
+    run: int,
+    as_of: dt.datetime,
+) -> None:
+    """Keep that ``run`` evaluated the segment."""
+    connection.execute("delete from segments.evaluation where segment = ?", [spec.name])
+    connection.execute(
+        "insert into segments.evaluation values (?, ?, ?, ?)",
+        [spec.name, run, as_of, definition(spec)],
+    )
+
+
+def definition(spec: SegmentSpec) -> str:
+    """A digest of what decides who is in; a new description is no new definition."""
+    text = spec.model_dump_json(include={"condition", "engagement", "limit"})
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from cdp_assets.activation_commands import activate_command
 from cdp_assets.bench_command import bench_command
 from cdp_assets.errors import OperatorError
 from cdp_assets.identity_commands import identity_group
@@ -203,6 +204,7 @@ main.add_command(identity_group)
 main.add_command(why_command)
 main.add_command(quarantine_group)
 main.add_command(outbox_group)
+main.add_command(activate_command)
 main.add_command(backup_command)
 main.add_command(restore_command)
 main.add_command(status_command)

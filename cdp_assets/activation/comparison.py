@@ -49,6 +49,7 @@ _CHANGES = """
             when last_operation = 'remove' or outcome = 'withheld'
                 then 'consent_given'
             when differs then 'changed'
+            when $is_full and outcome <> 'pending' then 'refreshed'
             end as cause
         from paired
     ),
@@ -60,6 +61,7 @@ _CHANGES = """
             when 'consent_given' then if(is_held and last_operation <> 'remove',
                 'update', 'add')
             when 'changed' then if(may_be_held, 'update', 'add')
+            when 'refreshed' then if(may_be_held, 'update', 'add')
             end as wanted
         from caused
     ),
@@ -82,7 +84,11 @@ _CHANGES = """
 
 
 def fill_changes(
-    connection: duckdb.DuckDBPyConnection, spec: ActivationSpec, sequence: int
+    connection: duckdb.DuckDBPyConnection,
+    spec: ActivationSpec,
+    sequence: int,
+    *,
+    is_full: bool,
 ) -> None:
     """Fill ``activation_change``: per person the change owed, if any, and its key.
 
@@ -92,6 +98,7 @@ def fill_changes(
         connection: The warehouse, with activation_desired and activation_consent.
         spec: The activation.
         sequence: The last sequence that the outbox has; new ones follow it.
+        is_full: Whether those are sent again of whom nothing changed.
     """
     connection.execute(
         _CHANGES,
@@ -99,5 +106,6 @@ def fill_changes(
             "activation": spec.name,
             "operations": list(spec.operations),
             "sequence": sequence,
+            "is_full": is_full,
         },
     )

@@ -1,6 +1,6 @@
 """What a segment's members should look like at a destination: fields, contact point.
 
-The contact point is the best-ranked usable one of the activation's channel.
+Which contact point they are reached at is decided before, in ``contact``.
 """
 
 import duckdb
@@ -8,13 +8,14 @@ import duckdb
 from cdp_assets.activation.spec import CONTACT, ActivationSpec
 from cdp_assets.declarations import quoted
 from cdp_assets.segments.expression import read_expression
+from cdp_assets.segments.hashing import define_hashes
 from cdp_assets.segments.namespace import people_with
 
 
 def desired_people(spec: ActivationSpec) -> str:
     """The query for what members should look like: fields and contact point.
 
-    It needs the parameter ``$segment``.
+    It needs the parameter ``$segment`` and the table of ``contact.fill_contacts``.
     """
     mapping = {name: read_expression(sql) for name, sql in spec.mapping.items()}
     aliases = {alias for value in mapping.values() for alias in value.aliases}
@@ -28,11 +29,8 @@ def desired_people(spec: ActivationSpec) -> str:
             {fields}
         {people_with(aliases - {CONTACT})}
         left join (
-            select unified_individual_id, {point.column}
-            from unified.{point.table} where {point.usable}
-            qualify row_number() over (
-                partition by unified_individual_id order by rank, id
-            ) = 1
+            select unified_individual_id, contact_point_value as {point.column}
+            from activation_contact
         ) as {CONTACT}
             on {CONTACT}.unified_individual_id = profile.unified_individual_id
         where profile.unified_individual_id in (
@@ -44,6 +42,7 @@ def desired_people(spec: ActivationSpec) -> str:
 
 def fill_desired(connection: duckdb.DuckDBPyConnection, spec: ActivationSpec) -> None:
     """Fill ``activation_desired`` with one row per member, and note the field types."""
+    define_hashes(connection)
     connection.execute(
         f"create or replace temp table activation_field as {desired_people(spec)}",
         {"segment": spec.segment},

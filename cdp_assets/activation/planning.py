@@ -14,7 +14,8 @@ When a change is planned:
 - consent was withdrawn, or no contact point is left: remove, if it may hold them;
 - consent was given, after a change was withheld or removed for the lack of it: add.
 
-A change that was withheld and still would be is not planned again.
+A change that was withheld and still would be is not planned again. In mode ``full``
+everybody is sent again once in each period, with cause ``refreshed``.
 """
 
 import datetime as dt
@@ -22,13 +23,14 @@ from dataclasses import dataclass
 
 import duckdb
 
+from cdp_assets.activation import caps
 from cdp_assets.activation.comparison import fill_changes
+from cdp_assets.activation.contact import fill_contacts
 from cdp_assets.activation.desired import fill_desired
 from cdp_assets.activation.outbox import Outbox, last_sequence
 from cdp_assets.activation.settlement import settle
 from cdp_assets.activation.spec import ActivationSpec
-from cdp_assets.governance.answers import gather_answers, remember_opt_outs
-from cdp_assets.governance.consent import decisions
+from cdp_assets.governance.answers import remember_opt_outs
 from cdp_assets.warehouse import transaction
 
 
@@ -42,6 +44,9 @@ class PlanResult:
     removes: int
     # Members who would be sent to if they consented, or had a contact point.
     without_consent: int
+    # Changes that wait because they are above a cap, and which one.
+    held: int = 0
+    held_because: str = ""
 
     @property
     def planned(self) -> int:
@@ -55,6 +60,8 @@ def plan(
     outbox: Outbox,
     run: int,
     as_of: dt.datetime,
+    *,
+    most: int | None = None,
 ) -> PlanResult:
     """Plan the changes of one activation; a second call with nothing new plans none.
 
@@ -64,27 +71,54 @@ def plan(
         outbox: Where earlier changes went; read, not written.
         run: The run that planned changes name as their cause.
         as_of: The instant consent is looked at, and the changes' own time (UTC).
+        most: Changes that may leave whatever the caps say, because somebody said so.
+    """
+    with transaction(connection):
+        is_full = prepare(connection, spec, outbox, as_of)
+        remember_opt_outs(connection)
+        too_large = caps.judge(connection, spec, as_of)
+        members, without_consent = _counts(connection, _MEMBERS)
+        if too_large is not None and (most is None or too_large.rows > most):
+            caps.hold(connection, too_large, run)
+        else:
+            too_large = None
+            caps.forget(connection, spec.name)
+            if is_full:
+                caps.note_full(connection, spec, run, as_of)
+        _record(connection, spec, run, as_of)
+        adds, updates, removes = _counts(connection, _OPERATIONS)
+        for name in ("desired", "consent", "contact", "change"):
+            connection.execute(f"drop table activation_{name}")
+    return PlanResult(
+        members,
+        adds,
+        updates,
+        removes,
+        without_consent,
+        too_large.rows if too_large else 0,
+        too_large.reason if too_large else "",
+    )
+
+
+def prepare(
+    connection: duckdb.DuckDBPyConnection,
+    spec: ActivationSpec,
+    outbox: Outbox,
+    as_of: dt.datetime,
+) -> bool:
+    """Fill ``activation_change`` and what it is made from, inside a transaction.
+
+    Returns:
+        Whether everybody is sent again.
     """
     with outbox.connect() as copied:
         sequence = last_sequence(copied)
-    with transaction(connection):
-        settle(connection, outbox)
-        fill_desired(connection, spec)
-        gather_answers(connection)
-        remember_opt_outs(connection)
-        connection.execute(
-            f"""
-            create or replace temp table activation_consent as
-            {decisions("activation_desired")}
-            """,
-            {"purpose": spec.purpose, "channel": spec.channel, "at": as_of},
-        )
-        fill_changes(connection, spec, sequence)
-        _record(connection, spec, run, as_of)
-        result = _result(connection)
-        for name in ("desired", "consent", "change"):
-            connection.execute(f"drop table activation_{name}")
-    return result
+    settle(connection, outbox)
+    fill_contacts(connection, spec, as_of)
+    fill_desired(connection, spec)
+    is_full = caps.is_full(connection, spec, as_of)
+    fill_changes(connection, spec, sequence, is_full=is_full)
+    return is_full
 
 
 def _record(
@@ -138,16 +172,12 @@ def _record(
     )
 
 
-def _result(connection: duckdb.DuckDBPyConnection) -> PlanResult:
-    row = connection.execute(
-        """
-        select count(*) filter (is_member),
-            count(*) filter (operation = 'add'),
-            count(*) filter (operation = 'update'),
-            count(*) filter (operation = 'remove'),
-            count(*) filter (is_member and not allowed)
-        from activation_change
-        """
-    ).fetchone()
-    assert row is not None  # noqa: S101 - an aggregate yields one row
-    return PlanResult(*row)
+_MEMBERS = "count(*) filter (is_member), count(*) filter (is_member and not allowed)"
+_OPERATIONS = ", ".join(
+    f"count(*) filter (operation = '{name}')" for name in ("add", "update", "remove")
+)
+
+
+def _counts(connection: duckdb.DuckDBPyConnection, columns: str) -> tuple[int, ...]:
+    row = connection.execute(f"select {columns} from activation_change").fetchone()
+    return tuple(row or ())

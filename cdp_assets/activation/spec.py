@@ -21,6 +21,7 @@ from cdp_assets.activation.destination_spec import (
 from cdp_assets.declarations import (
     Declaration,
     DeclarationError,
+    nearest,
     read_declarations,
 )
 from cdp_assets.segments.expression import (
@@ -30,12 +31,23 @@ from cdp_assets.segments.expression import (
     check_expression,
     read_expression,
 )
+from cdp_assets.segments.windows import length
+from cdp_assets.streams.spec import load_streams
 
 CONTACT = "contact"
 # Columns that every destination gets beside the mapping.
 RESERVED = ("idempotency_key", "operation", "unified_individual_id")
 
 Operation = Literal["add", "update", "remove", "alias"]
+
+
+class Caps(Declaration):
+    """Above these a plan is held until somebody releases it."""
+
+    # Changes of one plan.
+    max_rows: int | None = pydantic.Field(default=None, gt=0)
+    # Of the people the destination holds, the share that one plan changes.
+    max_share_changed: float | None = pydantic.Field(default=None, gt=0, le=1)
 
 
 class ContactPoint(Declaration):
@@ -72,9 +84,14 @@ class ActivationSpec(Declaration):
     destination: DestinationSpec
     channel: Literal["email", "sms", "phone"]
     purpose: Literal["marketing", "service", "analytics"]
-    refresh: Literal["delta"] = "delta"
+    # full: once each full_every everybody is sent again, and changes in between.
+    mode: Literal["delta", "full"] = "delta"
+    full_every: str = "1 day"
     operations: tuple[Operation, ...] = ("add", "update", "remove")
     mapping: dict[Identifier, Sql] = pydantic.Field(min_length=1)
+    # Streams whose contact points come before others, the first one first.
+    contact_sources: tuple[Identifier, ...] = ()
+    caps: Caps = Caps()
     retry: Retry = Retry()
 
     @pydantic.field_validator("mapping")
@@ -86,6 +103,12 @@ class ActivationSpec(Declaration):
                 f"{taken[0]!r} is sent with every change already; choose another name"
             )
         return mapping
+
+    @pydantic.field_validator("full_every")
+    @classmethod
+    def _full_every_is_a_length(cls, text: str) -> str:
+        length(text)
+        return text
 
     @property
     def contact_point(self) -> ContactPoint:
@@ -132,6 +155,7 @@ def check(spec: ActivationSpec, columns: Columns, segments: Collection[str]) -> 
             f"there are {', '.join(sorted(segments))}"
         )
     check_destination(spec)
+    _check_sources(spec)
     # A payload that holds the time of the run would change every person in every run.
     known = {alias: columns[alias] for alias in columns if alias != "run"}
     known[CONTACT] = {spec.contact_point.column: "varchar"}
@@ -142,3 +166,12 @@ def check(spec: ActivationSpec, columns: Columns, segments: Collection[str]) -> 
             raise DeclarationError(
                 f"{spec.name}.yaml: mapping.{field}: {error}"
             ) from None
+
+
+def _check_sources(spec: ActivationSpec) -> None:
+    for stream in spec.contact_sources:
+        if stream not in (known := load_streams()):
+            raise DeclarationError(
+                f"{spec.name}.yaml: contact_sources: there is no stream {stream!r}"
+                f"{nearest(stream, known)}"
+            )

@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 
+from cdp_assets.activation.caps import held_plans
 from cdp_assets.activation.delivery import deliver_activation
 from cdp_assets.activation.handover import hand_over
 from cdp_assets.activation.outbox import Outbox
@@ -93,6 +94,12 @@ def pending_op(spec: ActivationSpec, inputs: Mapping[str, dg.AssetKey]) -> Any:
             copied = hand_over(connection, outbox)
         WORKERS.start(context.run.run_id, spec.name, delivery(spec, warehouse.paths))
         context.log.info(f"{spec.name}: {planned.planned} changes planned")
+        if planned.held:
+            context.log.warning(
+                f"{spec.name}: {planned.held} changes are HELD: "
+                f"{planned.held_because}; `cdp activate {spec.name} --dry-run` shows "
+                "them, --release sends them"
+            )
         return {**asdict(planned), "copied_to_outbox": copied.copied}
 
     return pending
@@ -190,7 +197,35 @@ def activation_asset(spec: ActivationSpec) -> dg.AssetsDefinition:
     )
 
 
+def caps_check(spec: ActivationSpec) -> dg.AssetChecksDefinition:
+    """Build the check that the last plan was not held above one of its caps."""
+
+    @dg.asset_check(
+        asset=activation_key(spec.name),
+        name="plan_is_within_caps",
+        description="No plan waits above `max_rows` or `max_share_changed`; "
+        f"`cdp activate {spec.name} --release` lets one go.",
+    )
+    def within_caps(warehouse: WarehouseResource) -> dg.AssetCheckResult:
+        with warehouse.reading() as connection:
+            held = {each.activation: each for each in held_plans(connection)}
+        plan = held.get(spec.name)
+        return dg.AssetCheckResult(
+            passed=plan is None,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={
+                "changes_held": plan.rows if plan else 0,
+                "because": plan.reason if plan else "",
+            },
+        )
+
+    return within_caps
+
+
 @dg.definitions
 def activation_definitions() -> dg.Definitions:
-    """One asset per activation."""
-    return dg.Definitions(assets=[activation_asset(s) for s in ACTIVATIONS.values()])
+    """One asset per activation, and a check that its plan was not held."""
+    return dg.Definitions(
+        assets=[activation_asset(spec) for spec in ACTIVATIONS.values()],
+        asset_checks=[caps_check(spec) for spec in ACTIVATIONS.values()],
+    )

@@ -14,6 +14,7 @@ from cdp_assets.operations.flow_checks import (
     files_were_read,
     identity_is_published,
     last_run_succeeded,
+    plans_are_within_caps,
     quarantine_is_read,
     runs_move,
     streams_are_fresh,
@@ -44,6 +45,7 @@ CHECKS: tuple[Check, ...] = (
     quarantine_is_read,
     files_were_read,
     identity_is_published,
+    plans_are_within_caps,
     deliveries_arrive,
     backup_is_recent,
     clock_is_live,
@@ -55,6 +57,7 @@ IN_THE_WAREHOUSE = (
     quarantine_is_read,
     files_were_read,
     identity_is_published,
+    plans_are_within_caps,
 )
 
 

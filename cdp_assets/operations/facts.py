@@ -74,6 +74,8 @@ class WarehouseFacts:
     """The identity run that is held, if the last one is."""
     held_gate: str | None
     migrations_pending: int
+    held_plans: Sequence[tuple[str, str]] = ()
+    """Activations whose plan waits above a cap, and which."""
 
 
 @dataclass(frozen=True)

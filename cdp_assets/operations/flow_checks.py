@@ -122,6 +122,19 @@ def identity_is_published(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def plans_are_within_caps(facts: Facts) -> Iterator[Finding]:
+    """No plan waits above a cap."""
+    known = facts.warehouse
+    for activation, reason in known.held_plans if known else ():
+        yield Finding(
+            "plans_are_within_caps",
+            "warning",
+            f"{activation}: its plan is held, {reason}",
+            subject=activation,
+            next=f"cdp activate {activation} --dry-run, then --release",
+        )
+
+
 def deliveries_arrive(facts: Facts) -> Iterator[Finding]:
     """No change is given up or waits too long."""
     for each in facts.outbox:

@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from cdp_assets import lock
+from cdp_assets.activation.caps import held_plans
 from cdp_assets.operations.backup import backups
 from cdp_assets.operations.contents import unseen_files
 from cdp_assets.operations.facts import (
@@ -109,6 +110,10 @@ def _warehouse(connection: duckdb.DuckDBPyConnection, paths: Paths) -> Warehouse
         held_run=last[0] if last and held else None,
         held_gate=last[2] if last and held else None,
         migrations_pending=len(known_migrations() - applied),
+        # An earlier version's warehouse knows of no caps, and is still looked at.
+        held_plans=[(plan.activation, plan.reason) for plan in held_plans(connection)]
+        if known_migrations() <= applied
+        else [],
     )
 
 

@@ -127,6 +127,8 @@ def _people(facts: Facts) -> Iterator[str]:
 
 
 def _outbox(facts: Facts) -> Iterator[str]:
+    for activation, reason in facts.warehouse.held_plans if facts.warehouse else ():
+        yield f"{activation:<24}plan HELD: {reason}"
     if not facts.outbox:
         yield "empty"
     for each in facts.outbox:

@@ -33,8 +33,12 @@ def is_due(
     ).fetchone()
     if row is None or spec.period is None or row[1] != definition(spec):
         return True
-    evaluated_at: dt.datetime = row[0]
-    return (as_of - _MONDAY) // spec.period != (evaluated_at - _MONDAY) // spec.period
+    return in_new_period(spec.period, row[0], as_of)
+
+
+def in_new_period(period: dt.timedelta, before: dt.datetime, now: dt.datetime) -> bool:
+    """Whether ``now`` lies in another period than ``before`` (UTC)."""
+    return (now - _MONDAY) // period != (before - _MONDAY) // period
 
 
 def note(

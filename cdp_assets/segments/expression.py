@@ -18,6 +18,7 @@ import duckdb
 import pydantic
 
 from cdp_assets.declarations import quoted
+from cdp_assets.segments import hashing
 
 Columns = Mapping[str, Mapping[str, str]]
 """Per alias, its columns and their SQL types."""
@@ -130,6 +131,7 @@ def check_expression(expression: Expression, columns: Columns) -> str:
     with duckdb.connect(
         config={"enable_external_access": "false", "threads": 1}
     ) as connection:
+        hashing.define_hashes(connection)
         for alias in used:
             _create_empty(connection, alias, columns[alias])
         tables = " cross join ".join(quoted(alias) for alias in used)
@@ -205,7 +207,7 @@ def _stable_functions() -> frozenset[str]:
             if kind == "scalar" or _MACROS.fullmatch(name) is not None
         )
         - _REFUSED
-    )
+    ) | hashing.FUNCTIONS
 
 
 def _create_empty(

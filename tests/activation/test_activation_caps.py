@@ -7,6 +7,7 @@ import pytest
 
 from cdp_assets.activation import caps
 from cdp_assets.activation.delivery import deliver
+from cdp_assets.activation.destination_spec import BatchLimit
 from cdp_assets.activation.destinations.protocol import Batch, Reply
 from cdp_assets.activation.rehearsal import MASK, rehearse
 from cdp_assets.activation.settlement import settle
@@ -23,7 +24,9 @@ class Keeping:
     """A destination with people of its own, who are none of our business."""
 
     label = "keeping"
-    batch_size = 1
+    batch = BatchLimit(rows=1)
+    interval = None
+    breaker_failures = 10
     concurrency = 1
 
     def __init__(self) -> None:

@@ -37,6 +37,7 @@ from cdp_assets.operations.commands import (
 from cdp_assets.operators import quarantine_group
 from cdp_assets.outbox_commands import outbox_group
 from cdp_assets.paths import Paths
+from cdp_assets.segment_commands import segment_group
 from cdp_assets.stream_commands import stream_group
 from cdp_assets.warehouse import Warehouse, refuse_outdated
 
@@ -188,6 +189,7 @@ def receiver(port: int, secret: str | None) -> None:
 
 
 main.add_command(stream_group)
+main.add_command(segment_group)
 for command in (
     why_command,
     why_not_command,

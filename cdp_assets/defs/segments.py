@@ -10,6 +10,7 @@ from cdp_assets.defs.dbt import MANIFEST
 from cdp_assets.defs.resources import WarehouseResource
 from cdp_assets.segments.membership import close_missing, update_membership
 from cdp_assets.segments.namespace import PROFILE, RUN, profile_columns
+from cdp_assets.segments.overlap import as_markdown, overlap
 from cdp_assets.segments.spec import (
     SegmentSpec,
     check,
@@ -114,6 +115,7 @@ def membership(
     with warehouse.get_connection("closing segments") as connection:
         run = warehouse.run(connection, context.run)
         closed = close_missing(connection, SEGMENTS, run.as_of)
+        shared = overlap(connection)
         rows, members = connection.execute(
             "select count(*), count(*) filter (where left_at is null) "
             "from segments.membership"
@@ -123,6 +125,7 @@ def membership(
             "dagster/row_count": rows,
             "open_memberships": members,
             "left_with_their_segment": closed,
+            "overlap": dg.MetadataValue.md(as_markdown(shared)),
         }
     )
 

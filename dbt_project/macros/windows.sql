@@ -69,12 +69,12 @@
 {%- endmacro %}
 
 {#- Whose events in the windows are others than those kept. -#}
-{% macro touched_people(now, kept) -%}
+{% macro touched_people(present, kept) -%}
     select distinct unified_individual_id
     from (
-        (from {{ now }} except all from {{ kept }})
+        (from {{ present }} except all from {{ kept }})
         union all
-        (from {{ kept }} except all from {{ now }})
+        (from {{ kept }} except all from {{ present }})
     )
 {%- endmacro %}
 

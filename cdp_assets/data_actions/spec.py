@@ -29,7 +29,6 @@ from cdp_assets.activation.spec import (
     PHONE,
     RESERVED,
     ContactPoint,
-    Sql,
     load_activations,
 )
 from cdp_assets.data_actions.sources import EVENT, SOURCES
@@ -43,6 +42,7 @@ from cdp_assets.declarations import (
 from cdp_assets.segments.expression import (
     Columns,
     ExpressionError,
+    Sql,
     check_expression,
     read_expression,
 )

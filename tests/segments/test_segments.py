@@ -203,6 +203,10 @@ def test_the_shipped_segments_are_read() -> None:
         "high_value_at_risk",
         "promotion_audience",
         "cart_abandoners",
+        "silent_buyers",
+        "next_message__high_value_at_risk",
+        "next_message__cart_abandoners",
+        "next_message__promotion_audience",
     }
 
 

@@ -1,9 +1,12 @@
-"""``cdp identity evaluate``: how good the published people are."""
+"""``cdp identity evaluate | train``: how good people are, and another model."""
+
+from pathlib import Path
 
 import click
 
-from cdp_assets.identity_commands import reading
+from cdp_assets.identity_commands import loaded, reading
 from cdp_assets.paths import Paths
+from cdp_assets.warehouse import utc_now
 
 
 @click.command("evaluate")
@@ -30,3 +33,33 @@ def evaluate_command() -> None:
             f"\non labels: precision {found.on_labels.precision}, recall "
             f"{found.on_labels.recall}"
         )
+
+
+@click.command("train")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Default: models/<version>.json in the runtime folder.",
+)
+def train_command(out: Path | None) -> None:
+    """Train a match model on the people of the warehouse, without labels.
+
+    One immutable version, kept in identity.match_model and as a file. No run uses it:
+    try it with `cdp identity what-if FILE`, then name the file in the ruleset.
+    """
+    from cdp_assets.identity.judging.training_report import in_words
+    from cdp_assets.identity.rules import read_ruleset
+    from cdp_assets.identity.train import keep_version, train, write_file
+
+    with reading() as connection:
+        trained = train(connection)
+    with loaded().writing("keeping a match model") as connection:
+        is_new = keep_version(connection, trained, read_ruleset(), at=utc_now())
+    file = out or Paths.from_environment().root / "models" / f"{trained.version}.json"
+    write_file(trained, file)
+    click.echo(in_words(trained))
+    click.echo(
+        f"\n{trained.version} {'is kept' if is_new else 'was kept before'}, and "
+        f"written to {file}. Nobody uses it yet: `cdp identity what-if {file}`, then "
+        "put it beside the ruleset and name it there (model: file:)"
+    )

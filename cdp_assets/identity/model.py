@@ -1,7 +1,7 @@
 """The probabilistic model: what is compared, level by level, and the trained weights.
 
 The comparisons are ours; their weights come from ``match_model.json``, which
-``cdp_assets.identity.train`` writes. A model file is one immutable version: its name is
+``cdp identity train`` writes. A model file is one immutable version: its name is
 the digest of its content, and every piece of evidence carries it.
 """
 

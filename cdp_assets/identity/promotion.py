@@ -43,7 +43,9 @@ def promote_model(
 ) -> None:
     """Keep what evidence was weighed by, once per version."""
     connection.execute(
-        "insert or ignore into identity.match_model values (?, ?, ?, ?, ?)",
+        "insert or ignore into identity.match_model "
+        "(model_version, settings, created_at, note, frequencies) "
+        "values (?, ?, ?, ?, ?)",
         [
             model.version,
             json.dumps(model.settings),

@@ -3,7 +3,7 @@
     export CDP_DATA=training
     cdp sample --people 60000 --seed 4242
     cdp run --samples
-    python -m cdp_assets.identity.train training
+    cdp identity train --out match_model.json
 
 made the model shipped. A warehouse of your own serves as well, with 50,000 people or
 more in its canonical model; fewer give nonsense. No labels are needed: how often
@@ -12,15 +12,18 @@ attributes agree by chance (u) is counted on random pairs, how often within one 
 which takes no part in that pass.
 """
 
-import argparse
+import datetime as dt
+import hashlib
 import json
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from cdp_assets.errors import OperatorError
 from cdp_assets.identity.model import (
     COLUMNS,
     WEIGHED_BY_FREQUENCY,
@@ -28,10 +31,8 @@ from cdp_assets.identity.model import (
     untrained_settings,
 )
 from cdp_assets.identity.nodes import prepare_nodes, stage_nodes
-from cdp_assets.identity.rules import RULESET, read_ruleset
+from cdp_assets.identity.rules import Ruleset, read_ruleset
 from cdp_assets.identity.shared import stage_all_matchable
-from cdp_assets.paths import Paths
-from cdp_assets.warehouse import Warehouse
 
 # Ten million random pairs show what agrees once in a million; the seed makes the
 # training repeatable.
@@ -45,11 +46,40 @@ _LEAST_M = 0.0001
 _LEAST_RECORDS = 8
 
 
-def train(warehouse: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+# Fewer give nonsense: what agrees once in a million pairs of strangers is never seen.
+LEAST_TRAINED_ON = 20_000
+
+
+@dataclass(frozen=True)
+class Training:
+    """A trained model as its file keeps it, and how its estimation went."""
+
+    content: dict[str, Any]
+    convergence: dict[str, list[float]]
+    """Per pass of expectation maximisation the share of true pairs after each round."""
+
+    @property
+    def text(self) -> str:
+        """What the model file holds."""
+        return json.dumps(self.content, indent=2) + "\n"
+
+    @property
+    def version(self) -> str:
+        """The name that evidence carries: a digest of the file."""
+        return f"model-{hashlib.sha256(self.text.encode()).hexdigest()[:12]}"
+
+
+def train(
+    warehouse: duckdb.DuckDBPyConnection, *, least: int = LEAST_TRAINED_ON
+) -> Training:
     """Train on every person's record of a warehouse.
 
-    Returns:
-        What ``match_model.json`` keeps.
+    Args:
+        warehouse: Open for reading or writing; only temporary tables are made.
+        least: Refuse to train on fewer records.
+
+    Raises:
+        OperatorError: There are too few records to train on.
     """
     ruleset = read_ruleset()
     prepare_nodes(warehouse)
@@ -64,14 +94,61 @@ def train(warehouse: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     records = warehouse.sql(
         f"select {', '.join(COLUMNS)} from staged_matchable order by record"
     ).to_arrow_table()
-    settings = _estimate(records)
+    if records.num_rows < least:
+        raise OperatorError(
+            f"{records.num_rows:,} records are too few to train on, {least:,} are "
+            "needed; train on generated ones (`cdp sample --people 60000`) or keep the "
+            "model shipped"
+        )
+    settings, convergence = _estimate(records)
     prior = settings["probability_two_random_records_match"]
-    return {
+    content = {
         "settings": settings,
         "matches_per_record": prior * records.num_rows,
         "trained_on_records": records.num_rows,
         "frequencies": frequencies,
     }
+    return Training(content, convergence)
+
+
+def keep_version(
+    connection: duckdb.DuckDBPyConnection,
+    training: Training,
+    ruleset: Ruleset,
+    *,
+    at: dt.datetime,
+) -> bool:
+    """Keep a trained version in ``identity.match_model``; whether it is a new one.
+
+    With the caps and thresholds in force at its training. No run uses it before the
+    ruleset names its file.
+    """
+    rules, content = ruleset.individual, training.content
+    row = {
+        "model_version": training.version,
+        "settings": json.dumps(content["settings"]),
+        "created_at": at,
+        "note": "trained",
+        "frequencies": json.dumps(content["frequencies"]),
+        "matches_per_record": content["matches_per_record"],
+        "trained_on_records": content["trained_on_records"],
+        "caps": json.dumps({n: cap.model_dump() for n, cap in rules.shared.items()}),
+        "thresholds": rules.model.model_dump_json() if rules.model else None,
+        "report": json.dumps({"convergence": training.convergence}),
+    }
+    return bool(
+        connection.execute(
+            f"insert or ignore into identity.match_model ({', '.join(row)}) "
+            f"values ({', '.join('?' * len(row))}) returning model_version",
+            list(row.values()),
+        ).fetchall()
+    )
+
+
+def write_file(training: Training, path: Path) -> None:
+    """Write the model where a ruleset can name it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(training.text, encoding="utf-8")
 
 
 def _frequencies(warehouse: duckdb.DuckDBPyConnection, column: str) -> dict[str, float]:
@@ -91,8 +168,8 @@ def _frequencies(warehouse: duckdb.DuckDBPyConnection, column: str) -> dict[str,
     )
 
 
-def _estimate(records: pa.Table) -> dict[str, Any]:
-    """Estimate the weights of every level."""
+def _estimate(records: pa.Table) -> tuple[dict[str, Any], dict[str, list[float]]]:
+    """Estimate the weights of every level, and tell how each pass converged."""
     from splink import DuckDBAPI, Linker, block_on
 
     linker = Linker(
@@ -109,13 +186,18 @@ def _estimate(records: pa.Table) -> dict[str, Any]:
         recall=0.6,
     )
     training.estimate_u_using_random_sampling(max_pairs=_RANDOM_PAIRS, seed=_SEED)
+    convergence: dict[str, list[float]] = {}
     for agreed in (
         "l.emails[1] = r.emails[1]",
         "l.phones[1] = r.phones[1]",
         block_on("first_name", "last_name"),
         block_on("last_name", "birth_date"),
     ):
-        training.estimate_parameters_using_expectation_maximisation(agreed)
+        session = training.estimate_parameters_using_expectation_maximisation(agreed)
+        convergence[session._blocking_rule_for_training.blocking_rule_sql] = [
+            round(each["probability_two_random_records_match"], 9)
+            for each in session._lambda_history_records
+        ]
     settings: dict[str, Any] = linker.misc.save_model_to_json()
     # A random name of the training, which would make every training another version.
     del settings["linker_uid"]
@@ -128,22 +210,4 @@ def _estimate(records: pa.Table) -> dict[str, Any]:
                 for name in ("m_probability", "u_probability"):
                     # Sums of floats differ in the last digits from run to run.
                     level[name] = float(f"{level[name]:.9g}")
-    return settings
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Train on the warehouse named, and write the model."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="the folder that the warehouse is in")
-    parser.add_argument(
-        "--out", type=Path, default=RULESET.with_name("match_model.json")
-    )
-    chosen = parser.parse_args(arguments)
-    opener = Warehouse(Paths(chosen.data.resolve()))
-    with opener.reading("training the match model") as warehouse:
-        model = train(warehouse)
-    chosen.out.write_text(json.dumps(model, indent=2) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+    return settings, convergence

@@ -45,12 +45,19 @@ class Claim:
 # takes 3 ms, and 250 ms without.
 _COLUMNS = ", ".join(Waiting._fields)
 # A later change of a person waits until the earlier one has ended; an alias concerns
-# two people.
+# two people. So does one to the same contact point: of a merge the loser's removal and
+# the winner's update may name one address, and the wrong one last would lose it.
 _FIRST_OF_PERSON = """not exists (
     select 1 from outbox as earlier
     where earlier.activation = o.activation
         and earlier.unified_individual_id
             in (o.unified_individual_id, o.previous_individual_id)
+        and earlier.sequence < o.sequence
+        and earlier.state in ('pending', 'delivering')
+) and not exists (
+    select 1 from outbox as earlier
+    where earlier.activation = o.activation
+        and earlier.contact_point_value = o.contact_point_value
         and earlier.sequence < o.sequence
         and earlier.state in ('pending', 'delivering')
 )"""
@@ -126,7 +133,7 @@ def claim(
 ) -> list[Claim]:
     """Claim what is due: batches begun before as they were, then new ones.
 
-    No two claimed changes belong to the same person.
+    No two claimed changes belong to the same person or go to the same contact point.
 
     Args:
         connection: The outbox.

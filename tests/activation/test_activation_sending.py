@@ -430,3 +430,30 @@ def test_what_a_status_says_of_an_outbox(outbox: Outbox, tmp_path: Path) -> None
     assert fact.stopped is not None
     assert fact.stopped.startswith("left alone until ")
     assert fact.stopped.endswith(": said")
+
+
+@pytest.mark.parametrize("rows", [1, 10])
+def test_changes_to_one_contact_point_keep_their_order(
+    outbox: Outbox, rows: int
+) -> None:
+    """Of a merge, the loser's removal must not undo the winner's update."""
+    shared = "home@example.test"
+    fill(outbox, ["loser"], operation="remove", mail=shared)
+    fill(outbox, ["other"])
+    fill(outbox, ["winner"], operation="update", mail=shared)
+    under_way: set[str] = set()
+
+    class Slowly(Answering):
+        def send(self, batch: Batch) -> list[Reply]:
+            people = {change.unified_individual_id for change in batch.changes}
+            under_way.update(people)
+            time.sleep(0.05)
+            assert not {"loser", "winner"} <= under_way
+            under_way.difference_update(people)
+            return super().send(batch)
+
+    slowly = Slowly(rows=rows)
+    slowly.concurrency = 4
+    assert send(outbox, slowly).delivered == 3
+    sent = [who for batch in slowly.people for who in batch]
+    assert sent.index("loser") < sent.index("winner")

@@ -43,6 +43,7 @@ def fill(
     activation: str = "welcome",
     operation: str = "add",
     previous: str | None = None,
+    mail: str | None = None,
     **payload: Any,
 ) -> list[int]:
     """Let a change of each person wait, with consent; returns the sequences."""
@@ -53,11 +54,11 @@ def fill(
         rows: list[Sequence[Any]] = []
         for number, person in enumerate(people, last + 1):
             who = f"p{person:06}" if isinstance(person, int) else person
-            mail = f"{who}@example.test"
+            address = mail or f"{who}@example.test"
             content = json.dumps(
-                {"email": mail, "name": "Ada", "value": 12.5} | payload
+                {"email": address, "name": "Ada", "value": 12.5} | payload
             )
-            rows.append((number, who, mail, content))
+            rows.append((number, who, address, content))
         connection.executemany(
             """
             insert into outbox (

@@ -29,7 +29,12 @@ SCHEMAS = [
     "activation",
 ]
 # Rows that a run adds about itself; everything else must not move.
-ABOUT_RUNS = ("identity.run",)
+ABOUT_RUNS = (
+    "identity.run",
+    "segments.evaluation",
+    "activation.full_send",
+    "activation.held_plan",
+)
 CODE = ("*.py", "*.yaml", "*.sql", "*.yml", "*.csv", "*.json")
 
 

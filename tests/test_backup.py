@@ -260,7 +260,7 @@ def test_a_delivery_at_work_is_neither_waited_for_nor_half_saved(
 ) -> None:
     """Deliveries do not take the warehouse's lock."""
     outbox = Outbox(living.outbox)
-    insert = "insert into pause values (?, '2026-01-01', 1, 'busy')"
+    insert = "insert into pause (activation, since) values (?, '2026-01-01')"
     with outbox.connect() as before:
         before.execute(insert, ["committed"])
         before.execute("begin immediate")

@@ -21,6 +21,7 @@ import pytest
 
 from cdp_assets.digests import ARRIVAL, digests
 from cdp_assets.paths import PROJECT
+from cdp_assets.segments.spec import ON_CHANGE, load_segments
 
 Cdp = Callable[..., str]
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("flow")]
@@ -188,7 +189,8 @@ def _partition(root: Path) -> list[tuple[object, ...]]:
 
 
 def _members(root: Path) -> list[tuple[object, ...]]:
-    return ask(
+    """Who is in the segments that every run evaluates."""
+    rows = ask(
         root,
         """
         select m.segment, min(l.record) as person
@@ -197,6 +199,11 @@ def _members(root: Path) -> list[tuple[object, ...]]:
         where m.left_at is null group by m.segment, m.unified_individual_id order by all
         """,
     )
+    always = {
+        name for name, spec in load_segments().items() if spec.evaluate == ON_CHANGE
+    }
+    assert always
+    return [row for row in rows if row[0] in always]
 
 
 def test_a_killed_run_is_caught_up_by_the_next(

@@ -315,6 +315,7 @@ def test_a_restore_killed_at_any_moment_is_old_new_or_refused(living: Paths) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.xdist_group("upheaval")
 def test_destroyed_and_restored_the_next_wave_ends_as_if_nothing_had_happened(
     cdp: Callable[..., str], first_run: tuple[Path, str], tmp_path: Path

@@ -19,6 +19,7 @@ from cdp_assets.activation.destinations.protocol import (
     Reply,
 )
 from cdp_assets.activation.outbox import as_instant
+from cdp_assets.activation.pausing import paused
 from cdp_assets.activation.receipting import Ending
 from cdp_assets.activation.sendable import Sendable
 from cdp_assets.governance.consent import ConsentRow, Decision, decide
@@ -89,6 +90,9 @@ class Attempter:
         started_at = self._now()
         if self._unavailable.is_set() or started_at >= self._deadline:
             return None
+        with self._reading:
+            if paused(self._reader, self._spec.name) is not None:
+                return None
         withheld: list[Ending] = []
         allowed: dict[str, tuple[Waiting, str | None]] = {}
         changes: list[Change] = []

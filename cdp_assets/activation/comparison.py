@@ -14,6 +14,8 @@ _CHANGES = """
                 as unified_individual_id,
             d.unified_individual_id is not null as is_member,
             coalesce(c.allowed, false) as allowed,
+            s.contact_point_value is null or coalesce(k.allowed, false)
+                as last_allowed,
             s.operation as last_operation, s.cause as last_cause, s.outcome,
             coalesce(s.is_held, false) as is_held,
             coalesce(s.is_held or (
@@ -36,9 +38,17 @@ _CHANGES = """
         left join activation_consent as c
             on c.contact_point_type = d.contact_point_type
             and c.contact_point_value = d.contact_point_value
+        left join activation_consent as k
+            on k.contact_point_type = s.contact_point_type
+            and k.contact_point_value = s.contact_point_value
     ),
     caused as (
         select *, case
+            -- Of a contact point that the destination was told, first: it may know the
+            -- person by it, and a cap does not hold this.
+            when is_held and last_operation in ('add', 'update') and not last_allowed
+                and list_contains($operations, 'remove')
+                then 'consent_withdrawn'
             when not is_member then if(
                 last_operation in ('add', 'update'), 'left', null)
             when last_operation is null

@@ -14,6 +14,15 @@ from cdp_assets.activation.spec import ActivationSpec
 from cdp_assets.governance.answers import gather_answers
 from cdp_assets.governance.consent import decisions
 
+# Those that members have now, and those that the destination was told: an opt-out from
+# one of these takes it back, whatever else its person is reached at by now.
+_ASKED = """(
+    select contact_point_type, contact_point_value from activation_point
+    union
+    select contact_point_type, contact_point_value from activation.sent_state
+    where activation = $activation and contact_point_value is not null
+)"""
+
 
 def fill_contacts(
     connection: duckdb.DuckDBPyConnection, spec: ActivationSpec, as_of: dt.datetime
@@ -30,9 +39,14 @@ def fill_contacts(
     connection.execute(
         f"""
         create or replace temp table activation_consent as
-        {decisions("activation_point")}
+        {decisions(_ASKED)}
         """,
-        {"purpose": spec.purpose, "channel": spec.channel, "at": as_of},
+        {
+            "purpose": spec.purpose,
+            "channel": spec.channel,
+            "at": as_of,
+            "activation": spec.name,
+        },
     )
     connection.execute(
         """

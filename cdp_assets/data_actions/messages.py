@@ -44,7 +44,10 @@ def write_messages(
     connection.execute(
         f"""
         create or replace temp table action_field as
-        select step.* , {value} as _contact_point_value, {columns}
+        -- Names of ours begin with an underscore, and no field's name does.
+        select step.unified_individual_id as _person, step.event_id as _event_id,
+            step.edges as _edges, step.earlier as _earlier,
+            {value} as _contact_point_value, {columns}
         {people(spec, aliases)}
         join (from action_step where is_fired) as step
             on step.unified_individual_id = profile.unified_individual_id {same_event}
@@ -71,8 +74,8 @@ def write_messages(
 def _earlier(name: str, kind: str) -> str:
     """The value kept of a field, in its own type: as JSON 7.00 would be 7.0."""
     if is_nested(kind):
-        return f"json_extract(earlier, '$.{name}')"
-    return f"cast(json_extract_string(earlier, '$.{name}') as {kind})"
+        return f"json_extract(_earlier, '$.{name}')"
+    return f"cast(json_extract_string(_earlier, '$.{name}') as {kind})"
 
 
 def _field_kinds(
@@ -94,13 +97,13 @@ def _number(
         create or replace temp table action_message as
         select greatest($sequence, (
                 select coalesce(max(sequence), 0) from activation.planned
-            )) + row_number() over (order by unified_individual_id, event_id)
+            )) + row_number() over (order by _person, _event_id)
                 as sequence,
             'msg_' || sha256(concat_ws('|', 'data_action', $action,
-                coalesce('event|' || event_id, unified_individual_id || '|' || edges)
+                coalesce('event|' || _event_id, _person || '|' || _edges)
             ))[:32] as idempotency_key,
-            unified_individual_id,
-            if(event_id is null, 'became_true', 'event') as cause,
+            _person as unified_individual_id,
+            if(_event_id is null, 'became_true', 'event') as cause,
             to_json(struct_pack({packed})) as payload,
             case when _contact_point_value is not null then $type end as type,
             _contact_point_value as value

@@ -104,7 +104,7 @@ class DataActionSpec(Declaration):
                     name,
                 )
         for name in self.payload:
-            if name.lower() in RESERVED or name.lower().startswith(PREVIOUS):
+            if name.lower() in RESERVED or name.lower().startswith((PREVIOUS, "_")):
                 raise MisplacedError(
                     f"{name!r} is sent by itself; choose another name", "payload", name
                 )

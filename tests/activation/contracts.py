@@ -28,6 +28,8 @@ class Service:
     script: list[Answer | str] = field(default_factory=list)
     tokens: int = 0
     url: str = ""
+    forgets_names: bool = False
+    """Whether errors say that something was refused, and not which."""
 
 
 def bearer(headers: Any, token: str) -> bool:
@@ -67,7 +69,9 @@ def hubspot(service: Service, _: str, path: str, headers: Any, body: Any) -> Ans
                     "status": "error",
                     "category": "VALIDATION_ERROR",
                     "message": f"{one['id']} is not valid",
-                    "context": {"objectWriteTraceId": [one["objectWriteTraceId"]]},
+                    "context": {}
+                    if service.forgets_names
+                    else {"objectWriteTraceId": [one["objectWriteTraceId"]]},
                 }
             )
         else:

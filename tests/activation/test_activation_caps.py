@@ -83,6 +83,7 @@ def test_the_first_contact_point_that_consented_is_taken(
     assert '"email":"yes@example.test"' in run(spec).holds["ada"]
 
     world.consent("yes@example.test", "opt_out")
+    assert run(spec).got == [("remove", "ada")]
     assert '"email":"also@example.test"' in run(spec).holds["ada"]
     world.consent("also@example.test", "opt_out")
     assert run(spec).got == [("remove", "ada")]
@@ -109,9 +110,13 @@ def test_an_activation_may_prefer_the_contact_points_of_a_source(
     assert "shop_customer@" in run(spec).holds["ada"]
 
     world.consent("shop_customer@example.test", "opt_out")
+    # The destination may know her by the address: it is taken back before another is
+    # told.
+    assert "ada" not in run(spec).holds
     assert "crm_contact@" in run(spec).holds["ada"]
     # One that is not listed comes last, and is better than none.
     world.consent("crm_contact@example.test", "opt_out")
+    run(spec)
     assert "email_subscriber@" in run(spec).holds["ada"]
 
 
@@ -231,6 +236,23 @@ def test_a_withdrawn_consent_leaves_while_the_rest_is_held(
 
     assert run(spec).got == [("remove", "ada")]
     assert [each.rows for each in caps.held_plans(world.connection)] == [3]
+
+
+def test_who_left_and_then_said_no_does_not_wait_for_a_release(
+    world: Any, run: Any, activation: Any
+) -> None:
+    for name in ("ada", "bob", "cy"):
+        world.person(name)
+    run(activation())
+    spec = activation(caps={"max_rows": 1})
+    for name in ("ada", "bob", "cy"):
+        world.leaves(name)
+    assert run(spec).got == []
+
+    world.consent("ada@example.test", "opt_out")
+
+    assert run(spec).got == [("remove", "ada")]
+    assert [each.rows for each in caps.held_plans(world.connection)] == [2]
 
 
 def test_only_what_we_sent_is_ever_removed(

@@ -145,6 +145,59 @@ def send(destination: HttpDestination, *changes: Change) -> list[Reply]:
     return [by_key[one.idempotency_key] for one in changes]
 
 
+@pytest.mark.parametrize("name", ["hubspot", "google_audience"], indirect=True)
+def test_a_change_that_does_not_fit_the_template_stops_nobody_else(
+    name: str, paths: Paths, service: Service, open_it: Any
+) -> None:
+    """Planned under an earlier mapping, it closed the destination for everybody."""
+    _, _, fields = GIVEN[name]
+    outbox = Outbox(paths.outbox)
+    fill(outbox, range(5))
+    with outbox.connect() as connection:
+        for number in range(5):
+            mail = f"p{number}@example.test"
+            own = {**fields, "email": mail if "@" in fields["email"] else sha(mail)}
+            content = json.dumps({"other": "x"} if number == 2 else own)
+            connection.execute(
+                "update outbox set payload = ? where sequence = ?",
+                [content, number + 1],
+            )
+    spec = declare(
+        destination=declared(name, service),
+        mapping=dict.fromkeys(fields, "profile.first_name"),
+        operations=load_templates()[name].operations,
+        retry={"max_attempts": 1},
+    )
+
+    result = deliver_activation(
+        outbox, spec, paths, environ=environ(name, service), at=AS_OF
+    )
+
+    assert (result.delivered, result.dead) == (4, 1)
+    with outbox.connect() as connection:
+        ((who, reason),) = connection.execute(
+            "select unified_individual_id, reason from outbox where state = 'dead'"
+        ).fetchall()
+    assert who == "p000002"
+    assert "template: UndefinedError" in reason or "template: TypeError" in reason
+
+
+@pytest.mark.parametrize("name", ["hubspot"], indirect=True)
+def test_an_error_that_names_nobody_is_asked_about_one_by_one(
+    service: Service, open_it: Any
+) -> None:
+    service.forgets_names = True
+    destination = open_it()
+    good, bad = change(1, MAIL), change(2, MAIL | WRONG["hubspot"])
+
+    together = send(destination, good, bad)
+    assert [reply.outcome for reply in together] == ["split", "split"]
+    assert [send(destination, one)[0].outcome for one in (good, bad)] == [
+        "delivered",
+        "failed",
+    ]
+
+
 def test_there_is_a_contract_for_each_template() -> None:
     assert set(CONTRACTS) == set(load_templates())
 

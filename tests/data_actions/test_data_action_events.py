@@ -1,10 +1,13 @@
 """Events: each that arrives is looked at once, and old ones are no arrival."""
 
 import datetime as dt
+import json
 from typing import Any
 
+import pydantic
 import pytest
 
+from cdp_assets.declarations import MisplacedError
 from tests.data_actions.people import AS_OF
 
 HOUR = dt.timedelta(hours=1)
@@ -147,3 +150,20 @@ def test_what_was_looked_at_is_kept_while_it_could_be_an_arrival(
         people.look(spec, AS_OF + hour * HOUR)
     assert len(people.told()) == 30
     assert people.ask("select count(*) from activation.action_event") == [(24,)]
+
+
+def test_a_field_may_be_named_like_anything_of_ours(people: Any, ticket: Any) -> None:
+    payload = {
+        "edges": "lifetime_value.lifetime_value",
+        "event_id": "event.event_id",
+        "earlier": "event.case_number",
+    }
+    people.record("r1", "ada", 12)
+    opens(people, "7", "r1", AS_OF - HOUR)
+    people.look(ticket(on_first_run="fire", payload=payload))
+    (told,) = payloads(people)
+    assert json.loads(told)["edges"] == 12
+    with pytest.raises(
+        (MisplacedError, pydantic.ValidationError), match="choose another name"
+    ):
+        ticket(payload={"_edges": "event.event_id"})

@@ -42,7 +42,16 @@ def replies(
     outcome = _by_rule(template, said) or _by_status(status)
     wait = retry_after(response.headers.get("retry-after"), utc_now())
     reason = f"HTTP {status}"
-    found = _rows(template, changes, said)
+    found, unmatched = _rows(template, changes, said)
+    if unmatched and outcome == "delivered":
+        # Somebody was refused and nothing says who: each is asked about alone. Who was
+        # taken is sent again under the same key.
+        rest = "split" if len(changes) > 1 else "failed"
+        return [
+            found.get(change.idempotency_key)
+            or Reply(change.idempotency_key, rest, reason)  # type: ignore[arg-type]
+            for change in changes
+        ]
     if found and (outcome in ("delivered", "rejected")):
         # Where single changes are named, the others were taken, unless all were
         # refused for their sake.
@@ -88,14 +97,18 @@ def _by_status(status: int) -> str:
 
 def _rows(
     template: HttpTemplate, changes: Sequence[Change], said: Mapping[str, Any]
-) -> dict[str, Reply]:
-    """By idempotency key, the changes that an answer names as refused."""
+) -> tuple[dict[str, Reply], bool]:
+    """The changes that an answer names as refused, and whether some it names are none.
+
+    Returns:
+        Replies by idempotency key; whether an entry names nothing that was sent.
+    """
     rows = template.rows
     if rows is None or said["status"] not in rows.statuses:
-        return {}
+        return {}, False
     entries = evaluate(rows.each, said, lenient=True) or []
     if not isinstance(entries, list):
-        return {}
+        return {}, False
     by_name = {
         str(
             evaluate(rows.change, {**said, "change": described(change), "index": index})
@@ -103,14 +116,15 @@ def _rows(
         for index, change in enumerate(changes)
     }
     found: dict[str, Reply] = {}
+    unmatched = False
     for entry in entries:
         here = {**said, "row": entry}
         names = evaluate(rows.names, here, lenient=True)
-        for name in names if isinstance(names, list) else [names]:
-            key = by_name.get(str(name))
-            if key is not None:
-                found[key] = _row(key, rows, here)
-    return found
+        named = names if isinstance(names, list) else [names]
+        keys = [by_name[str(name)] for name in named if str(name) in by_name]
+        found |= {key: _row(key, rows, here) for key in keys}
+        unmatched = unmatched or not keys
+    return found, unmatched
 
 
 def _row(key: str, rows: RowErrors, here: Mapping[str, Any]) -> Reply:

@@ -104,9 +104,12 @@ class HttpDestination:
                 for name, text in request.headers.items()
             }
             body = json.dumps(fill(request.body, scope), ensure_ascii=False)
-        except jinja2.UndefinedError as error:
-            # A name of the template; what changes hold is no part of the message.
-            return _all(changes, "unavailable", f"template: {error.message}", False)
+        except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
+            # Some change does not fit the template, as one planned under an earlier
+            # mapping: it is parted from the others, and then fails by itself. Only the
+            # kind is told, because what changes hold may be part of the message.
+            outcome = "split" if len(changes) > 1 else "failed"
+            return _all(changes, outcome, f"template: {type(error).__name__}", False)
         headers["content-type"] = "application/json"
         try:
             response = self._call(request.method, url, headers, body.encode())

@@ -7,51 +7,26 @@ import pytest
 
 from cdp_assets.activation import caps
 from cdp_assets.activation.delivery import deliver
-from cdp_assets.activation.destination_spec import BatchLimit
-from cdp_assets.activation.destinations.protocol import Batch, Reply
 from cdp_assets.activation.rehearsal import MASK, rehearse
 from cdp_assets.activation.settlement import settle
 from cdp_assets.activation.spec import check
 from cdp_assets.declarations import DeclarationError
 from cdp_assets.digests import digests
 from cdp_assets.warehouse import transaction
+from tests.activation.waiting import Accepting
 
 AS_OF = dt.datetime(2026, 6, 1, 12)
 HOUR = dt.timedelta(hours=1)
 
 
-class Keeping:
-    """A destination with people of its own, who are none of our business."""
-
-    label = "keeping"
-    batch = BatchLimit(rows=1)
-    interval = None
-    breaker_failures = 10
-    concurrency = 1
-
-    def __init__(self) -> None:
-        self.holds: dict[str, str] = {"stranger": "theirs"}
-        self.got: list[tuple[str, str]] = []
-
-    def send(self, batch: Batch) -> list[Reply]:
-        for change in batch.changes:
-            self.got.append((change.operation, change.unified_individual_id))
-            if change.operation == "remove":
-                del self.holds[change.unified_individual_id]
-            else:
-                self.holds[change.unified_individual_id] = change.payload
-        return [Reply(change.idempotency_key, "delivered") for change in batch.changes]
-
-    def close(self) -> None:
-        pass
-
-
 @pytest.fixture
 def run(world: Any) -> Any:
     """Plans, hands over, delivers and settles; what arrived is in ``got``."""
-    destination = Keeping()
+    destination = Accepting()
+    # Somebody of the destination's own.
+    destination.holds["stranger"] = "theirs"
 
-    def go(spec: Any, at: dt.datetime = AS_OF) -> Keeping:
+    def go(spec: Any, at: dt.datetime = AS_OF) -> Accepting:
         destination.got.clear()
         world.plan(spec, at)
         world.hand_over()

@@ -8,8 +8,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cdp_assets.activation.delivery import deliver
-from cdp_assets.activation.destination_spec import BatchLimit
-from cdp_assets.activation.destinations.protocol import Batch, Reply
 from cdp_assets.activation.outbox import as_text
 from cdp_assets.activation.settlement import settle
 from cdp_assets.activation.spec import ActivationSpec, check, load_activations
@@ -18,35 +16,10 @@ from cdp_assets.digests import digest
 from cdp_assets.paths import Paths
 from cdp_assets.segments.spec import load_segments
 from cdp_assets.warehouse import Warehouse, transaction
+from tests.activation.waiting import Accepting
 
 AS_OF = dt.datetime(2026, 6, 1, 12)
 TABLES = ("activation.sent_state", "activation.planned", "activation.target_field")
-
-
-class Accepting:
-    """A destination that takes everything, and remembers what it holds of whom."""
-
-    label = "accepting"
-    batch = BatchLimit(rows=1)
-    interval = None
-    breaker_failures = 10
-    concurrency = 1
-
-    def __init__(self) -> None:
-        self.holds: dict[str, str] = {}
-        self.got: list[tuple[str, str]] = []
-
-    def send(self, batch: Batch) -> list[Reply]:
-        for change in batch.changes:
-            self.got.append((change.operation, change.unified_individual_id))
-            if change.operation == "remove":
-                del self.holds[change.unified_individual_id]
-            else:
-                self.holds[change.unified_individual_id] = change.payload
-        return [Reply(change.idempotency_key, "delivered") for change in batch.changes]
-
-    def close(self) -> None:
-        pass
 
 
 @pytest.fixture

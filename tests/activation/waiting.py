@@ -116,3 +116,29 @@ class Answering:
             [change.unified_individual_id for change in batch.changes]
             for batch in self.batches
         ]
+
+
+class Accepting:
+    """A destination that takes everything, and remembers what it holds of whom."""
+
+    label = "accepting"
+    batch = BatchLimit(rows=1)
+    interval = None
+    breaker_failures = 10
+    concurrency = 1
+
+    def __init__(self) -> None:
+        self.holds: dict[str, str] = {}
+        self.got: list[tuple[str, str]] = []
+
+    def send(self, batch: Batch) -> list[Reply]:
+        for change in batch.changes:
+            self.got.append((change.operation, change.unified_individual_id))
+            if change.operation == "remove":
+                del self.holds[change.unified_individual_id]
+            else:
+                self.holds[change.unified_individual_id] = change.payload
+        return [Reply(change.idempotency_key, "delivered") for change in batch.changes]
+
+    def close(self) -> None:
+        pass

@@ -1,6 +1,7 @@
 """The analysts' snapshot: the warehouse's tables as Parquet, behind one pointer.
 
-serving/v7/dmo/individual.parquet   a table; if it is as in v6, the same file
+serving/v7/dmo/individual.parquet   a table; if it is as in v6, the same file, and
+                                    of a few changes only those (`table_files`)
 serving/v7/catalogue.duckdb         a view per table, for DuckDB and for dbt
 serving/v7/manifest.json            dbt's, so that analysts defer to what is here
 serving/v7/snapshot.json            what each table's file was written from
@@ -19,6 +20,12 @@ import duckdb
 from cdp_assets.declarations import quoted
 from cdp_assets.paths import DBT_PROJECT, Paths
 from cdp_assets.publication import versions
+from cdp_assets.publication.table_files import (
+    TableFiles,
+    dotted,
+    write_changes,
+    write_whole,
+)
 
 # What analysts build on. Raw records stay in the warehouse: they hold every personal
 # value the sources ever sent, and `dmo` has what is used of them. No table that gains
@@ -45,6 +52,9 @@ class SnapshotResult:
     version: int
     created: bool
     written: tuple[str, ...]
+    """Tables written whole."""
+    amended: tuple[str, ...]
+    """Tables of which the changed rows were written."""
     linked: int
     rows: int
 
@@ -74,30 +84,29 @@ def publish_snapshot(
     models = _warehouse_models(manifest)
     rows = sum(table["rows"] for table in tables.values())
     if live and before == {"root": str(live), "tables": tables, "models": models}:
-        return SnapshotResult(versions.number(live), False, (), len(tables), rows)
+        return SnapshotResult(versions.number(live), False, (), (), len(tables), rows)
     home = versions.begin(paths.serving)
-    same = {
-        name: live / _file(name)
-        for name, table in tables.items()
-        if live and before.get("tables", {}).get(name) == table
-    }
-    written = tuple(
-        name for name in tables if not _link(home / _file(name), same.get(name))
-    )
-    for name in written:
-        connection.execute(
-            f"copy (from {_dotted(name)}) to $target "
-            "(format parquet, compression zstd)",
-            {"target": str(home / _file(name))},
-        )
+    written, amended = [], []
+    for name, table in tables.items():
+        files = TableFiles(home, name)
+        old = before.get("tables", {}).get(name)
+        earlier = TableFiles(live, name) if live and old else None
+        if earlier and old == table and files.link(earlier):
+            continue
+        if earlier and write_changes(connection, files, earlier):
+            amended.append(name)
+        else:
+            write_whole(connection, files)
+            written.append(name)
     _catalogue(home, tables)
     if models:
         (home / MANIFEST).write_bytes(manifest.read_bytes())
     contents = {"root": str(home), "tables": tables, "models": models}
     (home / CONTENTS).write_text(json.dumps(contents, indent=1, sort_keys=True))
     versions.show(home)
+    linked = len(tables) - len(written) - len(amended)
     return SnapshotResult(
-        versions.number(home), True, written, len(tables) - len(written), rows
+        versions.number(home), True, tuple(written), tuple(amended), linked, rows
     )
 
 
@@ -121,12 +130,12 @@ def _signature(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, A
     DuckDB's own hash, six times as fast as the MD5 of `digests`: another version of
     DuckDB may hash differently, and then every table is written once more.
     """
-    columns = connection.execute(f"describe {_dotted(table)}").fetchall()
+    columns = connection.execute(f"describe {dotted(table)}").fetchall()
     names = ", ".join('"' + name.replace('"', '""') + '"' for name, *_ in columns)
     found = connection.execute(
         f"""
         select count(*), sum(hash({names})::hugeint)::varchar, bit_xor(hash({names}))
-        from {_dotted(table)}
+        from {dotted(table)}
         """
     ).fetchone()
     rows, total, parity = found or (0, None, None)
@@ -137,32 +146,18 @@ def _signature(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, A
     }
 
 
-def _link(target: Path, same: Path | None) -> bool:
-    """Make ``target`` the file of the version before, if that holds the same."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if same is None:
-        return False
-    try:
-        target.hardlink_to(same)
-    except OSError:  # no hard links on this file system: the table is written again
-        return False
-    return True
-
-
 def _catalogue(home: Path, tables: dict[str, dict[str, Any]]) -> None:
     """Write a view per table.
 
-    DuckDB resolves a relative path against the reader's working folder, hence whole
-    paths. The contents name the folder, so a snapshot that was moved is made anew.
+    Its views hold whole paths, and the contents name the folder: a snapshot that was
+    moved is made anew.
     """
     with contextlib.closing(duckdb.connect(str(home / CATALOGUE))) as catalogue:
         for name in tables:
             schema = name.split(".")[0]
             catalogue.execute(f"create schema if not exists {quoted(schema)}")
-            path = str(home / _file(name)).replace("'", "''")
-            catalogue.execute(
-                f"create view {_dotted(name)} as select * from read_parquet('{path}')"
-            )
+            files = TableFiles(home, name)
+            catalogue.execute(f"create view {dotted(name)} as {files.select()}")
 
 
 def _warehouse_models(manifest: Path) -> str | None:
@@ -188,11 +183,3 @@ def _contents(version: Path | None) -> dict[str, Any]:
     if version is None or not (version / CONTENTS).exists():
         return {}
     return dict(json.loads((version / CONTENTS).read_text(encoding="utf-8")))
-
-
-def _file(table: str) -> str:
-    return table.replace(".", "/") + ".parquet"
-
-
-def _dotted(table: str) -> str:
-    return ".".join(quoted(part) for part in table.split("."))

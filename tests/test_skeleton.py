@@ -11,8 +11,9 @@ from dbt.cli.main import dbtRunner
 from cdp_assets.declarations import read_declarations
 from cdp_assets.paths import DBT_PROJECT
 from cdp_assets.streams.dlo import ensure_table
+from cdp_assets.streams.drafted_declaration import SkeletonError
 from cdp_assets.streams.guessing import GuessError, guess
-from cdp_assets.streams.skeleton import Draft, SkeletonError
+from cdp_assets.streams.skeleton import Draft
 from cdp_assets.streams.spec import StreamSpec
 
 CSV = (

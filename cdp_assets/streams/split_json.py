@@ -6,12 +6,12 @@ the file: strings and nesting are found with whole-array operations, and the com
 between records become line breaks.
 """
 
-import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from cdp_assets.streams.scan import Scan, UnreadableError, rewritten
+from cdp_assets.streams.single_json import single_record
 from cdp_assets.streams.spec import StreamSpec
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 # Larger chunks leave the processor's cache: 4 MB takes twice as long.
 _CHUNK = 1 << 18
-# A document with one record in it is parsed whole; no single record is larger.
-_SINGLE_BYTES = 64 << 20
 _OPEN, _CLOSE, _COMMA, _BREAK = 1, 2, 3, 4
 _STRUCTURE = {"{": _OPEN, "[": _OPEN, "}": _CLOSE, "]": _CLOSE, ",": _COMMA}
 _STRUCTURE |= {"\n": _BREAK, "\r": _BREAK}
@@ -52,7 +50,7 @@ def split_records(scan: Scan, spec: StreamSpec, work: Path) -> Path:
         sink.write(b"\n")
     splitter.finish()
     if splitter.records_at is None:
-        target.write_text(_single(scan, spec), encoding="utf-8")
+        target.write_text(single_record(scan, spec), encoding="utf-8")
     return target
 
 
@@ -229,41 +227,6 @@ class Splitter:
         data[commas] = ord("\n")
         sink.write(data[begin:end].tobytes())
         return end
-
-
-def _single(scan: Scan, spec: StreamSpec) -> str:
-    """The one record of a document that holds no list of them; '' if it holds none."""
-    if scan.bytes > _SINGLE_BYTES:
-        raise UnreadableError(_no_records(spec, None))
-    try:
-        document = json.loads(scan.text.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise UnreadableError(
-            f"not JSON: {error.msg} at line {error.lineno}"
-        ) from error
-    record: Any = document
-    for part in (spec.connection.record_path or "").split("."):
-        if not part:
-            break
-        if not isinstance(record, dict) or part not in record:
-            record = document
-            break
-        record = record[part]
-    if record is None:
-        return ""
-    keys = {key.lower() for key in record} if isinstance(record, dict) else set()
-    if not all(spec.sent_as(name).lower() in keys for name in spec.primary_key):
-        raise UnreadableError(_no_records(spec, document))
-    return json.dumps(record, ensure_ascii=False) + "\n"
-
-
-def _no_records(spec: StreamSpec, document: Any) -> str:
-    where = spec.connection.record_path
-    expected = f"a list under {where!r}" if where else "a list of records"
-    key = ", ".join(spec.primary_key)
-    keys = list(document)[:20] if isinstance(document, dict) else []
-    there = f"; the document has {', '.join(keys)}" if keys else ""
-    return f"no records: expected {expected}, or one record with {key}{there}"
 
 
 def _no_root() -> UnreadableError:

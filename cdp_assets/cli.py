@@ -16,7 +16,11 @@ from cdp_assets.activation_commands import activate_command
 from cdp_assets.bench_command import bench_command
 from cdp_assets.errors import OperatorError
 from cdp_assets.identity_commands import identity_group
-from cdp_assets.identity_judging import evaluate_command, train_command
+from cdp_assets.identity_judging import (
+    evaluate_command,
+    rulesets_command,
+    train_command,
+)
 from cdp_assets.identity_questions import (
     history_command,
     what_if_command,
@@ -200,6 +204,7 @@ for command in (
     import_labels_command,
     bench_command,
     evaluate_command,
+    rulesets_command,
     train_command,
 ):
     identity_group.add_command(command)

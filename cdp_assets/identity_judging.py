@@ -1,4 +1,4 @@
-"""``cdp identity evaluate | train``: how good people are, and another model."""
+"""``cdp identity evaluate | rulesets | train``: how good people are, and others."""
 
 from pathlib import Path
 
@@ -63,3 +63,33 @@ def train_command(out: Path | None) -> None:
         f"written to {file}. Nobody uses it yet: `cdp identity what-if {file}`, then "
         "put it beside the ruleset and name it there (model: file:)"
     )
+
+
+@click.command("rulesets")
+@click.argument("names", nargs=-1)
+def rulesets_command(names: tuple[str, ...]) -> None:
+    """People by other rulesets, beside those published.
+
+    Resolves by every ruleset in cdp_assets/rulesets, or by those named, and compares.
+    Nothing follows them: profiles, segments and activations are those of ruleset.yaml.
+    """
+    from cdp_assets.declarations import nearest
+    from cdp_assets.rulesets.comparing import compare_rulesets, table
+    from cdp_assets.rulesets.spec import load_rulesets
+
+    declared = load_rulesets()
+    for name in names:
+        if name not in declared:
+            raise click.ClickException(
+                f"no ruleset {name!r}{nearest(name, declared)} (there are "
+                f"{', '.join(sorted(declared)) or 'none'}; one is a YAML in "
+                "cdp_assets/rulesets)"
+            )
+    standings = compare_rulesets(
+        Paths.from_environment(),
+        rulesets=declared,
+        names=names,
+        say=lambda text: click.echo(text, err=True),
+    )
+    for line in table(standings):
+        click.echo(line)

@@ -56,7 +56,10 @@ def _shape(
     return connection.execute(
         """
         select column_name, data_type from duckdb_columns()
-        where table_name = ? and (schema_name = ? or database_name = ?)
+        where table_name = ? and (
+            (database_name = current_database() and schema_name = ?)
+            or database_name = ?
+        )
         order by column_index
         """,
         [table, schema, schema],

@@ -199,7 +199,9 @@ def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> str:
         for (column,) in connection.execute(
             """
             select column_name from duckdb_columns()
-            where schema_name = 'identity' and table_name = ? order by column_index
+            where database_name = current_database()
+                and schema_name = 'identity' and table_name = ?
+            order by column_index
             """,
             [name],
         ).fetchall()

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 
 from cdp_assets.identity.components import stage_components
+from cdp_assets.identity.truth import group_by_person, stage_truth
 
 
 @dataclass(frozen=True)
@@ -59,22 +60,11 @@ def evaluate(
             count as alone.
         traps: CSV of ``record, trap``: what makes a record hard.
     """
-    connection.execute(
-        """
-        create or replace temp table truth_record as
-        select source || ':' || record_id as record, entity_id as entity
-        from read_csv(?, all_varchar = true)
-        """,
-        [str(truth)],
-    )
-    _group(
-        connection,
-        "truth_people",
-        "select record, unified_individual_id as person "
-        "from identity.unified_link_individual",
-    )
+    stage_truth(connection, truth)
     _stage_exact_rules(connection)
-    _group(connection, "truth_exact", "select record, person from exact_person")
+    group_by_person(
+        connection, "truth_exact", "select record, person from exact_person"
+    )
     found = {}
     if traps is not None and traps.exists():
         connection.execute(
@@ -100,17 +90,6 @@ def evaluate(
         consolidation_rate=1 - persons / records if records else 0.0,
         largest=largest,
         unmatched_rate=unmatched / int(records) if records else 0.0,
-    )
-
-
-def _group(connection: duckdb.DuckDBPyConnection, name: str, people: str) -> None:
-    """Every true record with its entity and its person, alone where it has none."""
-    connection.execute(
-        f"""
-        create or replace temp table {name} as
-        select record, entity, coalesce(person, 'alone ' || record) as person
-        from truth_record left join ({people}) using (record)
-        """
     )
 
 

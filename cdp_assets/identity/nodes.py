@@ -215,8 +215,9 @@ def _has_table(connection: duckdb.DuckDBPyConnection, schema: str, name: str) ->
     return bool(
         connection.execute(
             """
-            select count(*) from duckdb_tables()
-            where schema_name = ? and table_name = ?
+            select count(*) from duckdb_columns()
+            where database_name = current_database()
+                and schema_name = ? and table_name = ?
             """,
             [schema, name],
         ).fetchall()[0][0]
@@ -238,7 +239,8 @@ def _stage_digests(connection: duckdb.DuckDBPyConnection) -> None:
             for (name,) in connection.execute(
                 """
                 select column_name from duckdb_columns()
-                where schema_name = 'dmo' and table_name = ?
+                where database_name = current_database()
+                    and schema_name = 'dmo' and table_name = ?
                     and column_name <> '_load_seq'
                 order by column_name
                 """,

@@ -34,6 +34,8 @@ SCHEMAS = ("article", "dmo", "insights", "reference", "segments", "unified")
 IDENTITY = (
     "reconciliation_rule",
     "redirect",
+    "ruleset_link",
+    "ruleset_standing",
     "unified_link_account",
     "unified_link_individual",
 )

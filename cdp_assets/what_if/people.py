@@ -41,14 +41,24 @@ def remember_links(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def compare_links(
-    connection: duckdb.DuckDBPyConnection, object_name: str, examples: int
+    connection: duckdb.DuckDBPyConnection,
+    object_name: str,
+    examples: int,
+    earlier: str | None = None,
 ) -> Moves:
-    """Compare the links remembered with those that stand now."""
+    """Compare earlier links with those that stand now.
+
+    Args:
+        connection: A warehouse.
+        object_name: ``individual`` or ``account``.
+        examples: How many merges and splits to name.
+        earlier: SELECT of ``record, id``; default the links remembered.
+    """
     connection.execute(
         f"""
         create or replace temp table moved_link as
         select record, old.id as old_id, new.unified_{object_name}_id as new_id
-        from what_if.link_{object_name} as old
+        from ({earlier or f"from what_if.link_{object_name}"}) as old
         inner join identity.unified_link_{object_name} as new using (record)
         """
     )

@@ -29,7 +29,7 @@ from typing import cast
 from tests.benchmarks.kill_points import POINTS
 from tests.benchmarks.waves import differences, drop_changes, state
 
-POLL_SECONDS = 0.01
+POLL_SECONDS = 0.02
 # The file of a home that says what the undisturbed run took.
 UNDISTURBED = "undisturbed"
 # What a kill may add to: a run that is killed had a number too, and the places in a

@@ -1,0 +1,119 @@
+"""What became of the rulesets, in the warehouse: their links, and how they compare."""
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+
+import duckdb
+
+from cdp_assets.paths import Paths
+from cdp_assets.rulesets.resolving import beside
+from cdp_assets.rulesets.spec import PUBLISHED
+from cdp_assets.rulesets.standing import OBJECTS, Standing
+from cdp_assets.warehouse import transaction, utc_now
+
+
+def keep(
+    connection: duckdb.DuckDBPyConnection,
+    paths: Paths,
+    declared: Collection[str],
+    standings: Sequence[Standing],
+    as_of: dt.datetime,
+) -> int:
+    """Take over links and standings, of each ruleset all or nothing.
+
+    Links are written where they differ. What is declared no more leaves both tables.
+
+    Args:
+        connection: The warehouse, to write, outside a transaction.
+        paths: The runtime folder.
+        declared: All rulesets beside the published one.
+        standings: Of those that were resolved now, and of the published one.
+        as_of: The instant that they were resolved at.
+
+    Returns:
+        How many rows of links were written or removed.
+    """
+    moved = 0
+    names = sorted({each.ruleset for each in standings} & set(declared))
+    for name in names:
+        file = str(beside(paths, name).warehouse).replace("'", "''")
+        connection.execute(f"attach '{file}' as beside (read_only)")
+        try:
+            with transaction(connection):
+                moved += sum(_keep_links(connection, name, each) for each in OBJECTS)
+        finally:
+            connection.execute("detach beside")
+    with transaction(connection):
+        for table in ("ruleset_link", "ruleset_standing"):
+            connection.execute(
+                f"""
+                delete from identity.{table}
+                where not list_contains($declared::varchar[], ruleset)
+                """,
+                {"declared": [*declared, PUBLISHED]},
+            )
+        for standing in standings:
+            _keep_standing(connection, standing, as_of)
+    return moved
+
+
+def _keep_links(
+    connection: duckdb.DuckDBPyConnection, name: str, object_name: str
+) -> int:
+    values = {"ruleset": name, "object": object_name}
+    now = (
+        f"select record, unified_{object_name}_id as unified_id "
+        f"from beside.identity.unified_link_{object_name}"
+    )
+    (gone,) = connection.execute(
+        f"""
+        delete from identity.ruleset_link
+        where ruleset = $ruleset and object = $object
+            and (record, unified_id) not in ({now})
+        """,
+        values,
+    ).fetchall()[0]
+    (came,) = connection.execute(
+        f"""
+        insert into identity.ruleset_link
+        select $ruleset, $object, record, unified_id from ({now})
+        where record not in (
+            select record from identity.ruleset_link
+            where ruleset = $ruleset and object = $object
+        ) order by record
+        """,
+        values,
+    ).fetchall()[0]
+    return int(gone) + int(came)
+
+
+def _keep_standing(
+    connection: duckdb.DuckDBPyConnection, standing: Standing, as_of: dt.datetime
+) -> None:
+    quality = standing.quality
+    connection.execute(
+        """
+        insert or replace into identity.ruleset_standing values
+            (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """,
+        [
+            standing.ruleset,
+            standing.object,
+            standing.ruleset_version,
+            standing.model_version,
+            utc_now(),
+            as_of,
+            standing.held_by,
+            standing.records,
+            standing.people,
+            standing.largest,
+            standing.unmatched,
+            standing.merges,
+            standing.splits,
+            *(
+                (quality.precision, quality.recall, quality.f1)
+                if quality
+                else (None, None, None)
+            ),
+        ],
+    )

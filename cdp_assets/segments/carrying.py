@@ -1,143 +1,139 @@
 """Memberships that go on under another id: after a merge, a split, or its undoing.
 
-Who an open row belongs to now is read from identity, never guessed:
+What goes on are the stays of the segment's last evaluation, and what counts is who the
+people of then are now, not what came in between: merged and parted again within a
+segment's period, everybody is what they were. Who somebody was then is read off their
+records (``identity.link_history``), never guessed:
 
-- a retired id leads to its living ones (``identity.redirect``);
-- a person born since the segment was last evaluated comes from the people who had
-  their records then (``identity.link_history``): a split keeps the id of its largest
-  part, so nothing is retired although somebody new is there.
+- somebody who is nobody any more goes on as whoever has their records now;
+- somebody who was nobody then comes from whoever had their records: a split keeps the
+  id of its largest part, so no id is retired although somebody new is there.
 
-Heirs who satisfy the condition take over the entry; of several the earliest stands.
+A record that changes hands between people who were there all the time carries nothing,
+and one that is gone, be it erased, leads to nobody.
 """
 
 import duckdb
 
+_STAYS = """
+    create or replace temp table segment_stay as
+    with kept as (
+        select unified_individual_id, entered_at, entered_run
+        from segments.evaluated_stay where segment = $segment
+    )
+    from kept
+    union all
+    select unified_individual_id, entered_at, entered_run from segments.membership
+    where segment = $segment and left_at is null and not exists (from kept)
+"""
+
 _HEIRS = """
     create or replace temp table segment_heir as
-    with stay as (
-        select unified_individual_id as source from segments.membership
-        where segment = $segment and left_at is null
+    with past as (
+        select record, unified_id, run, seq from identity.link_history
+        where object = 'individual'
     ),
-    born as (
-        select unified_individual_id from identity.unified_link_individual
-        group by unified_individual_id having min(linked_at_run) > $last_run
+    moved as (
+        select distinct record from past where run > $last_run
     ),
-    its_record as (
-        select record, unified_individual_id
-        from identity.unified_link_individual
-        semi join born using (unified_individual_id)
+    was as (
+        select record, arg_max_null(unified_id, seq) as source
+        from past semi join moved using (record)
+        where run <= $last_run group by record
     ),
-    before as (
-        select record, arg_max(unified_id, seq) as source
-        from identity.link_history
-        where object = 'individual' and run <= $last_run
-            and record in (select record from its_record)
-        group by record
+    held as (
+        select distinct was.source, link.unified_individual_id
+        from was inner join identity.unified_link_individual as link using (record)
+        semi join segment_stay on segment_stay.unified_individual_id = was.source
+        where was.source <> link.unified_individual_id
     ),
-    heir as (
-        select stay.source, unnest(redirect.live_ids) as unified_individual_id,
-            true as is_retired
-        from stay join identity.redirect as redirect
-            on redirect.retired_id = stay.source
-        union all
-        select before.source, its_record.unified_individual_id, false
-        from before join its_record using (record) semi join stay using (source)
+    -- Who has a record now that moved, and was somebody then, maybe by other records.
+    known as (
+        select distinct unified_id as unified_individual_id from (
+            select record, arg_max_null(unified_id, seq) as unified_id
+            from past where run <= $last_run and record in (
+                select record from past
+                where unified_id in (select unified_individual_id from held)
+            )
+            group by record
+        )
     )
-    select source, unified_individual_id, bool_or(is_retired) as is_retired
-    from heir where source <> unified_individual_id
-    group by source, unified_individual_id
+    select source, unified_individual_id, source not in (
+            select unified_individual_id from unified.unified_individual
+        ) as is_gone
+    from held where is_gone or unified_individual_id not in (
+        select unified_individual_id from known where unified_individual_id is not null
+    )
 """
 
 
 def find_heirs(
     connection: duckdb.DuckDBPyConnection, segment: str, last_run: int | None
 ) -> None:
-    """Fill ``segment_heir``: who the segment's open rows may go on under.
+    """Fill ``segment_stay``, what was, and ``segment_heir``, who goes on for whom.
 
     Args:
         connection: The warehouse.
         segment: The segment's name.
-        last_run: The run of its last evaluation; None: nobody is newly born.
+        last_run: The run of its last evaluation; None: nobody was a member yet.
     """
-    # No run is later than this one, so nobody was born since.
+    connection.execute(_STAYS, {"segment": segment})
+    # No run is later than this one, so nobody has become another since.
     since = 2**62 if last_run is None else last_run
-    connection.execute(_HEIRS, {"segment": segment, "last_run": since})
+    connection.execute(_HEIRS, {"last_run": since})
 
 
 def carry_over(connection: duckdb.DuckDBPyConnection, segment: str) -> int:
-    """Give open rows to those heirs who are in ``segment_now``; after ``find_heirs``.
+    """Say which stays go on, and under whom; after ``find_heirs``.
 
-    A retired id of which no heir satisfies stays, and leaves as anyone does.
+    They go on for who is in ``segment_now``: ``segment_next``, of several entries the
+    earliest. ``segment_ending`` has the stays that do not.
 
     Returns:
-        How many people's membership went on under another id.
+        How many people's membership goes on under another id since the last run.
     """
     connection.execute(
         """
-        create or replace temp table segment_carried as
-        select heir.source, heir.unified_individual_id, heir.is_retired,
-            stay.entered_at, stay.entered_run
-        from segment_heir as heir
-        semi join segment_now
-            on segment_now.unified_individual_id = heir.unified_individual_id
-        join segments.membership as stay
-            on stay.unified_individual_id = heir.source
-        where stay.segment = ? and stay.left_at is null
-        """,
-        [segment],
+        create or replace temp table segment_next as
+        with entry as (
+            select heir.unified_individual_id, stay.entered_at, stay.entered_run
+            from segment_heir as heir inner join segment_stay as stay
+                on stay.unified_individual_id = heir.source
+            union all
+            from segment_stay semi join segment_heir using (unified_individual_id)
+        ),
+        -- Most stays are nobody's heirs' and need no grouping.
+        going_on as (
+            select unified_individual_id,
+                unnest(min(struct_pack(entered_at, entered_run)))
+            from entry group by unified_individual_id
+            union all
+            from segment_stay anti join segment_heir using (unified_individual_id)
+        )
+        from going_on semi join segment_now using (unified_individual_id);
+
+        create or replace temp table segment_ending as
+        from segment_stay
+        anti join segment_now using (unified_individual_id)
+        where unified_individual_id not in (
+            select source from segment_heir semi join segment_now
+                using (unified_individual_id)
+            where is_gone
+        )
+        """
     )
     row = connection.execute(
-        "select count(distinct source) from segment_carried"
+        """
+        with open as (
+            select unified_individual_id from segments.membership
+            where segment = ? and left_at is null
+        )
+        -- Heirs who have no row yet, or whose people of before still have one.
+        select count(distinct source)
+        from segment_heir semi join segment_now using (unified_individual_id)
+        where unified_individual_id not in (from open)
+            or (is_gone and source in (from open))
+        """,
+        [segment],
     ).fetchone()
-    carried = int(row[0]) if row else 0
-    if carried:
-        _move(connection, segment)
-    connection.execute("drop table segment_carried")
-    return carried
-
-
-def _move(connection: duckdb.DuckDBPyConnection, segment: str) -> None:
-    """Replace the open rows of retired ids and of heirs by one row per heir."""
-    named = {"segment": segment}
-    connection.execute(
-        """
-        create or replace temp table segment_moved as
-        with entries as (
-            select unified_individual_id, entered_at, entered_run from segment_carried
-            union all
-            select unified_individual_id, entered_at, entered_run
-            from segments.membership
-            where segment = $segment and left_at is null and unified_individual_id in (
-                select unified_individual_id from segment_carried
-            )
-        )
-        select unified_individual_id,
-            min(struct_pack(entered_at, entered_run)) as entry
-        from entries group by unified_individual_id
-        """,
-        named,
-    )
-    connection.execute(
-        """
-        delete from segments.membership
-        where segment = $segment and left_at is null and (
-            unified_individual_id in (
-                select source from segment_carried where is_retired
-            )
-            or unified_individual_id in (
-                select unified_individual_id from segment_carried
-            )
-        )
-        """,
-        named,
-    )
-    connection.execute(
-        """
-        insert into segments.membership
-        select $segment, unified_individual_id, entry.entered_at, null,
-            entry.entered_run
-        from segment_moved order by unified_individual_id
-        """,
-        named,
-    )
-    connection.execute("drop table segment_moved")
+    return int(row[0]) if row else 0

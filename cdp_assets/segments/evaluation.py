@@ -47,15 +47,32 @@ def note(
     run: int,
     as_of: dt.datetime,
 ) -> None:
-    """Keep that ``run`` evaluated the segment."""
-    connection.execute("delete from segments.evaluation where segment = ?", [spec.name])
+    """Keep that ``run`` evaluated the segment, and where it has a period, who is in.
+
+    Without a period every run evaluates, and the open rows are those of the last one.
+    """
+    for table in ("evaluation", "evaluated_stay"):
+        connection.execute(
+            f"delete from segments.{table} where segment = ?", [spec.name]
+        )
     connection.execute(
         "insert into segments.evaluation values (?, ?, ?, ?)",
         [spec.name, run, as_of, definition(spec)],
     )
+    if spec.period is not None:
+        connection.execute(
+            """
+            insert into segments.evaluated_stay
+            select segment, unified_individual_id, entered_at, entered_run
+            from segments.membership where segment = ? and left_at is null
+            """,
+            [spec.name],
+        )
 
 
 def definition(spec: SegmentSpec) -> str:
-    """A digest of what decides who is in; a new description is no new definition."""
-    text = spec.model_dump_json(include={"condition", "engagement", "limit"})
+    """A digest of what decides who is in, and when; a new description is no new one."""
+    text = spec.model_dump_json(
+        include={"condition", "engagement", "limit", "evaluate"}
+    )
     return hashlib.sha256(text.encode()).hexdigest()

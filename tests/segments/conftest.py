@@ -94,10 +94,15 @@ class World:
             [value, name],
         )
 
-    def redirect(self, retired: str, kind: str, *living: str) -> None:
+    def erase(self, record: str) -> None:
+        """The record is gone, and so is who has no other."""
         self.connection.execute(
-            "insert into identity.redirect values (?, ?, ?, 1)",
-            [retired, kind, list(living)],
+            "delete from identity.unified_link_individual where record = ?", [record]
+        )
+        self.connection.execute(
+            "insert into identity.link_history (object, record, unified_id, run) "
+            "values ('individual', ?, null, ?)",
+            [record, self.run + 1],
         )
 
     def did(self, name: str, event: str, when: dt.datetime) -> None:

@@ -29,7 +29,6 @@ def test_a_merge_moves_nobody_in_segments_that_look_at_each_other(
     for gone in ("ada", "bob"):
         world.vanishes(gone)
     world.person("bob", 200, records=("crm:1", "crm:2"))
-    world.redirect("ada", "merged", "bob")
     done = world.update(*specs)
 
     assert {(each.entered, each.left, each.carried) for each in done.values()} == {
@@ -50,7 +49,6 @@ def test_a_tie_goes_by_record_so_that_a_new_id_keeps_the_place(
     world.update(top)
     world.vanishes("ada")
     world.person("zed", 200, records=("crm:1",))
-    world.redirect("ada", "merged", "zed")
 
     world.update(top)
 
@@ -85,11 +83,9 @@ def test_a_merge_that_is_undone_leaves_both_as_members(
     world.update(spec)
     world.vanishes("ada")
     world.link("crm:1", "bob")
-    world.redirect("ada", "merged", "bob")
     world.update(spec)
     assert world.stays() == [("bob", 1, None)]
 
-    world.connection.execute("delete from identity.redirect")
     world.person("ada", 150, records=("crm:1",))
     done = world.update(spec)["vip"]
 
@@ -123,7 +119,6 @@ def test_a_merge_between_two_evaluations_is_followed_at_once(
     world.update(spec)
     world.vanishes("ada")
     world.person("bob", 150, records=("crm:1",))
-    world.redirect("ada", "merged", "bob")
     world.worth("cy", 1)
     world.person("dee", 150, records=("crm:3",))
 
@@ -191,12 +186,11 @@ def test_the_history_equals_a_rebuild_from_the_facts_of_each_day(
             lost, kept = merge
             heirs = {k: kept if v == lost else v for k, v in heirs.items()}
             heirs[lost] = kept
-            world.connection.execute("delete from identity.redirect")
-            for old, living in heirs.items():
-                world.redirect(old, "merged", living)
         facts = {who: value for who, value in worth.items() if who not in heirs}
         for name, value in facts.items():
             world.person(name, value)
+        for old, living in heirs.items():
+            world.link(f"crm:{old}", living)
         world.update(*specs)
         days.append((rebuilt(facts), dict(heirs)))
     for number, (members, _) in enumerate(days):

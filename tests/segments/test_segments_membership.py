@@ -61,15 +61,39 @@ def people(connection: duckdb.DuckDBPyConnection, **values: int | None) -> None:
             connection.execute(
                 "insert into insights.lifetime_value values (?, ?)", [person, value]
             )
+        if not connection.execute(
+            "from identity.link_history where unified_id = ?", [person]
+        ).fetchall():
+            for number in range(3):
+                link(connection, f"crm:{person}{number}", person)
 
 
-def redirect(
-    connection: duckdb.DuckDBPyConnection, retired: str, kind: str, *living: str
-) -> None:
+def link(connection: duckdb.DuckDBPyConnection, record: str, person: str) -> None:
+    """The record becomes the person's in the run to come."""
     connection.execute(
-        "insert into identity.redirect values (?, ?, ?, 1)",
-        [retired, kind, list(living)],
+        "delete from identity.unified_link_individual where record = $record",
+        {"record": record},
     )
+    connection.execute(
+        "insert into identity.unified_link_individual "
+        "select $person, $record, 'exact', coalesce(max(run), 0) + 1 "
+        "from segments.evaluation",
+        {"person": person, "record": record},
+    )
+    connection.execute(
+        """
+        insert into identity.link_history (object, record, unified_id, run)
+        select 'individual', record, unified_individual_id, linked_at_run
+        from identity.unified_link_individual where record = $record
+        """,
+        {"record": record},
+    )
+
+
+def becomes(connection: duckdb.DuckDBPyConnection, retired: str, *living: str) -> None:
+    """The records of somebody are these people's from now on."""
+    for number in range(3):
+        link(connection, f"crm:{retired}{number}", living[number % len(living)])
 
 
 def rows(connection: duckdb.DuckDBPyConnection) -> list[tuple[object, ...]]:
@@ -136,7 +160,7 @@ def test_after_a_merge_the_survivor_keeps_the_earlier_entry(
     people(connection, ada=150, bob=150)
     update_membership(connection, VIP, 2, DAY_2)
     people(connection, bob=300)
-    redirect(connection, "ada", "merged", "bob")
+    becomes(connection, "ada", "bob")
 
     result = update_membership(connection, VIP, 3, DAY_3)
 
@@ -150,7 +174,7 @@ def test_after_a_merge_the_membership_of_the_loser_is_carried_over(
     people(connection, ada=150, bob=10)
     update_membership(connection, VIP, 1, DAY_1)
     people(connection, bob=160)
-    redirect(connection, "ada", "merged", "bob")
+    becomes(connection, "ada", "bob")
 
     result = update_membership(connection, VIP, 2, DAY_2)
 
@@ -164,7 +188,7 @@ def test_a_merge_whose_survivor_does_not_satisfy_is_an_exit(
     people(connection, ada=150)
     update_membership(connection, VIP, 1, DAY_1)
     people(connection, bob=10)
-    redirect(connection, "ada", "merged", "bob")
+    becomes(connection, "ada", "bob")
 
     result = update_membership(connection, VIP, 2, DAY_2)
 
@@ -178,7 +202,7 @@ def test_a_split_carries_over_to_those_who_still_satisfy(
     people(connection, ada=250)
     update_membership(connection, VIP, 1, DAY_1)
     people(connection, ann=120, amy=130, al=10)
-    redirect(connection, "ada", "split", "ann", "amy", "al")
+    becomes(connection, "ada", "ann", "amy", "al")
 
     result = update_membership(connection, VIP, 2, DAY_2)
 
@@ -197,7 +221,7 @@ def test_rows_closed_before_a_merge_stay_as_they_were(
     people(connection, ada=50)
     update_membership(connection, VIP, 2, DAY_2)
     people(connection, bob=50)
-    redirect(connection, "ada", "merged", "bob")
+    becomes(connection, "ada", "bob")
     update_membership(connection, VIP, 3, DAY_3)
 
     assert rows(connection) == [("ada", DAY_1, DAY_2, 1)]

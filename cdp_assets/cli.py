@@ -143,12 +143,14 @@ def profile(key: str, as_json: bool, history: bool) -> None:
             "a record such as crm_contact:003…, or an id"
         )
     if history and "people" not in document:
+        from cdp_assets.publication.store import store_path
         from cdp_assets.publication.trail import in_words, trail
 
         with Warehouse(paths).reading("a history") as connection:
             refuse_outdated(connection)
             person = document["unified_individual_id"]
-            click.echo(in_words(trail(connection, Outbox(paths.outbox), person)))
+            events = trail(connection, Outbox(paths.outbox), store_path(paths), person)
+            click.echo(in_words(events))
     elif as_json:
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:

@@ -22,11 +22,11 @@ from cdp_assets.publication.documents import (
     NotBuiltError,
     PublishResult,
     publish_documents,
-    store_path,
 )
 from cdp_assets.publication.profile import NotPublishedError, find, match_form, render
 from cdp_assets.publication.snapshot import catalogue_path, publish_snapshot
 from cdp_assets.publication.standing import standing_consent
+from cdp_assets.publication.store import store_path
 from cdp_assets.warehouse import Warehouse
 
 ANN, BEN, CY, EMPTY = (f"u_{digit * 16}" for digit in "abce")

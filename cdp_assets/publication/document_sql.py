@@ -24,6 +24,7 @@ from cdp_assets.publication.facets import (
     SUMMARIES,
     Facet,
 )
+from cdp_assets.publication.lookup_keys import KEYS, make_keys
 
 # An age differs tomorrow for everybody, without anybody having changed. Dates are
 # published instead, and ages derived when read.
@@ -47,46 +48,6 @@ READS = (
     "dmo.case",
     "segments.membership",
 )
-
-_LINKS = """
-create or replace temp table publication_link as
-select unified_individual_id, record, tier
-from identity.unified_link_individual
-where {people}
-"""
-
-# An e-mail or phone is a key of everybody whose record carries it, junk included: the
-# answer to a shared address is the list of the people who share it.
-_KEYS = """
-create or replace temp table publication_key as
-select {distinct} kind, key, unified_individual_id from (
-    select 'id' as kind, unified_individual_id as key, unified_individual_id
-    from unified.unified_individual where {people}
-    union all
-    select 'retired_id', retired_id, unified_individual_id
-    from (
-        select retired_id, unnest(live_ids) as unified_individual_id
-        from identity.redirect
-    ) where {people}
-    union all
-    select 'record', record, unified_individual_id from publication_link
-    union all
-    select 'email', p.email_address, l.unified_individual_id
-    from dmo.contact_point_email p join publication_link l on l.record = p.party_id
-    union all
-    select 'email_match', p.normalised_email, l.unified_individual_id
-    from dmo.contact_point_email p join publication_link l on l.record = p.party_id
-    union all
-    select 'phone', p.formatted_e164_phone_number, l.unified_individual_id
-    from dmo.contact_point_phone p join publication_link l on l.record = p.party_id
-    union all
-    -- Backwards, so that a number without its country is the beginning of the key.
-    select 'phone_reversed',
-        reverse(regexp_replace(p.formatted_e164_phone_number, '[^0-9]', '', 'g')),
-        l.unified_individual_id
-    from dmo.contact_point_phone p join publication_link l on l.record = p.party_id
-) where key is not null and key <> ''
-"""
 
 # Filled in with the documents; ``publication_stored`` holds what the store has.
 _CHANGED = """
@@ -119,8 +80,7 @@ def sign(connection: duckdb.DuckDBPyConnection) -> str:
     Returns:
         The query of the documents, for ``build``.
     """
-    connection.execute(_LINKS.format(people=EVERYBODY))
-    connection.execute(_KEYS.format(people=EVERYBODY, distinct=""))
+    make_keys(connection, EVERYBODY)
     facets = _facets(connection)
     parts = [facet.signatures(name) for name, facet in facets.items()]
     parts.append(_PROFILE.format(item=_profile_item(connection)))
@@ -129,7 +89,7 @@ def sign(connection: duckdb.DuckDBPyConnection) -> str:
         "from publication_key group by unified_individual_id"
     )
     documents = _documents(connection, facets)
-    statements = f"{duckdb.__version__} {parts} {documents} {_KEYS}"
+    statements = f"{duckdb.__version__} {parts} {documents} {KEYS}"
     made_by = hashlib.sha256(statements.encode()).hexdigest()
     connection.execute(
         f"""
@@ -150,9 +110,14 @@ def build(connection: duckdb.DuckDBPyConnection, documents: str) -> None:
     Reads ``publication_person`` (their ids), ``publication_signature`` and
     ``publication_stored``.
     """
-    connection.execute(_LINKS.format(people=CHOSEN))
-    connection.execute(_KEYS.format(people=CHOSEN, distinct="distinct"))
+    make_keys(connection, CHOSEN, distinct=True)
     connection.execute(_CHANGED.format(documents=documents))
+
+
+def traced_fields(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The fields of a profile that name the record they come from."""
+    columns = _published(connection, "unified", "unified_individual")
+    return [name for name in columns if f"{name}_record" in columns]
 
 
 _PROFILE = """

@@ -6,33 +6,18 @@ it, and written where it or its keys differ: what a publication builds and write
 proportional to what changed, and a second one writes nothing.
 """
 
-import contextlib
+import datetime as dt
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import duckdb
 
 from cdp_assets.governance.answers import gather_answers
 from cdp_assets.paths import Paths
-from cdp_assets.publication import document_sql
-
-SCHEMA = """
-create table if not exists profile (
-    unified_individual_id text primary key,
-    content_hash text not null,
-    document text not null,
-    signature text not null default ''
-);
-create table if not exists lookup (
-    key_kind text not null,
-    key text not null,
-    unified_individual_id text not null,
-    primary key (key_kind, key, unified_individual_id)
-) without rowid;
-create index if not exists lookup_person on lookup (unified_individual_id);
-"""
+from cdp_assets.publication import document_sql, field_history
+from cdp_assets.publication.store import writing
+from cdp_assets.warehouse import utc_now
 
 # Peaks at 1.0 GB; 50,000 at once peak at 1.3 GB and are no faster.
 PEOPLE_AT_ONCE = 20_000
@@ -53,11 +38,6 @@ class NotBuiltError(LookupError):
     """Tables that publication reads do not exist; the message names them."""
 
 
-def store_path(paths: Paths) -> Path:
-    """The SQLite file of documents and keys."""
-    return paths.serving / "profiles.sqlite"
-
-
 def publish_documents(
     connection: duckdb.DuckDBPyConnection, paths: Paths
 ) -> PublishResult:
@@ -74,42 +54,19 @@ def publish_documents(
     gather_answers(connection)
     documents = document_sql.sign(connection)
     upserted = 0
-    with _store(paths) as store:
+    with writing(paths) as store:
+        occasion = field_history.begin(
+            store, *_last_run(connection), document_sql.traced_fields(connection)
+        )
         _read_stored(connection, store)
         gone = _remove_gone(connection, store)
         changed = _find_changed(connection)
         for first in range(0, changed, PEOPLE_AT_ONCE):
             _choose(connection, first)
             document_sql.build(connection, documents)
-            upserted += _write(connection, store)
+            upserted += _write(connection, store, occasion)
     total = _count(connection, "unified.unified_individual")
     return PublishResult(upserted, gone, total - upserted, total)
-
-
-@contextlib.contextmanager
-def _store(paths: Paths) -> Iterator[sqlite3.Connection]:
-    paths.serving.mkdir(parents=True, exist_ok=True)
-    with contextlib.closing(
-        sqlite3.connect(store_path(paths), isolation_level=None, timeout=60)
-    ) as store:
-        # Readers of the last state go on while the next one is written.
-        store.execute("pragma journal_mode = wal")
-        store.execute("pragma synchronous = normal")
-        # 256 MB: keys arrive in no order, and a B-tree outside memory crawls.
-        store.execute("pragma cache_size = -262144")
-        store.executescript(SCHEMA)
-        if "signature" not in _columns(store):
-            # A store of before signatures: everybody is looked at once.
-            store.execute(
-                "alter table profile add column signature text not null default ''"
-            )
-        store.execute("begin immediate")
-        try:
-            yield store
-        except BaseException:
-            store.execute("rollback")
-            raise
-        store.execute("commit")
 
 
 def _require(connection: duckdb.DuckDBPyConnection, tables: tuple[str, ...]) -> None:
@@ -130,8 +87,12 @@ def _require(connection: duckdb.DuckDBPyConnection, tables: tuple[str, ...]) -> 
         )
 
 
-def _columns(store: sqlite3.Connection) -> set[str]:
-    return {row[1] for row in store.execute("pragma table_info(profile)")}
+def _last_run(connection: duckdb.DuckDBPyConnection) -> tuple[int, dt.datetime]:
+    """The run that made what is published, and what it takes as now (UTC)."""
+    row = connection.execute(
+        "select run, as_of from ops.run order by run desc limit 1"
+    ).fetchone()
+    return (int(row[0]), row[1]) if row else (0, utc_now())
 
 
 def _read_stored(
@@ -168,6 +129,8 @@ def _remove_gone(
         anti join unified.unified_individual using (unified_individual_id)
         """
     ).fetchall()
+    field_history.take_old(connection, store, gone)
+    field_history.forget_gone(connection, store)
     store.executemany("delete from profile where unified_individual_id = ?", gone)
     store.executemany("delete from lookup where unified_individual_id = ?", gone)
     return len(gone)
@@ -201,12 +164,19 @@ def _choose(connection: duckdb.DuckDBPyConnection, first: int) -> None:
     )
 
 
-def _write(connection: duckdb.DuckDBPyConnection, store: sqlite3.Connection) -> int:
-    """Replace the documents that differ; returns how many."""
+def _write(
+    connection: duckdb.DuckDBPyConnection,
+    store: sqlite3.Connection,
+    occasion: field_history.Occasion,
+) -> int:
+    """Replace the documents that differ, and note what did; returns how many."""
     stale = connection.execute(
         "select unified_individual_id from publication_changed "
         "where is_stored and is_different"
     ).fetchall()
+    field_history.take_old(connection, store, stale)
+    field_history.note_changes(connection, store, occasion)
+    field_history.forget_gone(connection, store)
     store.executemany("delete from lookup where unified_individual_id = ?", stale)
     for batch in _batches(
         connection,

@@ -14,8 +14,8 @@ from typing import Any
 
 from cdp_assets.errors import OperatorError
 from cdp_assets.paths import Paths
-from cdp_assets.publication.documents import store_path
 from cdp_assets.publication.rendering import render
+from cdp_assets.publication.store import store_path
 
 __all__ = ["Document", "NotPublishedError", "find", "render"]
 

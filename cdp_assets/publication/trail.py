@@ -1,18 +1,21 @@
 """What happened to one person, in time order, for whoever has to answer them.
 
-Merges and splits, segments entered and left, what was planned for destinations and what
-became of it: each receipt with the row of consent that allowed or forbade it. Ids that
-were merged into the person count as theirs. No payload is shown, and no address.
+Merges and splits, fields that changed, segments entered and left, what was planned for
+destinations and what became of it: each receipt with the row of consent that allowed or
+forbade it. Ids that were merged into the person count as theirs. Values of fields are
+shown as the profile shows them; no payload is, and no address that was written to.
 """
 
 import datetime as dt
 from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 
 from cdp_assets.activation.outbox import Outbox, as_instant
 from cdp_assets.data_actions.planning import SEGMENT
 from cdp_assets.identity.history import cause_of, moves_of
+from cdp_assets.publication.field_history import changes_of
 
 
 @dataclass(frozen=True, order=True)
@@ -25,13 +28,17 @@ class Event:
 
 
 def trail(
-    connection: duckdb.DuckDBPyConnection, outbox: Outbox, unified_individual_id: str
+    connection: duckdb.DuckDBPyConnection,
+    outbox: Outbox,
+    profiles: Path,
+    unified_individual_id: str,
 ) -> list[Event]:
     """Everything that is kept about the person, the first first.
 
     Args:
         connection: The warehouse; reading is enough.
         outbox: Where messages and receipts are.
+        profiles: Where documents and changes of fields are.
         unified_individual_id: A living id.
 
     Raises:
@@ -48,6 +55,7 @@ def trail(
     return sorted(
         [
             *_identity(connection, unified_individual_id),
+            *_fields(profiles, ids),
             *_segments(connection, ids),
             *_messages(outbox, ids),
         ]
@@ -77,6 +85,20 @@ def _identity(connection: duckdb.DuckDBPyConnection, unified_id: str) -> list[Ev
         records = ", ".join(move.records)
         text = f"{records}: from {came} to {went} (run {move.run}){because}"
         found.append(Event(cause.at, "identity", text))
+    return found
+
+
+def _fields(profiles: Path, ids: list[str]) -> list[Event]:
+    found = []
+    for change in changes_of(profiles, ids):
+        text = f"{change.field} is nothing now"
+        if change.value_after is not None:
+            text = f"{change.field} is {change.value_after} by {change.record_after}"
+        # Nothing is said of what it was before where that was erased.
+        if change.value_before is not None:
+            text += f", was {change.value_before} by {change.record_before}"
+        text += f" (run {change.run})"
+        found.append(Event(change.at, "field", text))
     return found
 
 

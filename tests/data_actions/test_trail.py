@@ -43,7 +43,7 @@ def test_merges_segments_messages_and_receipts_stand_in_order(
         "insert into identity.redirect values ('ada', 'merged', ['bob'], 2)"
     )
 
-    events = trail(people.connection, people.outbox, "bob")
+    events = trail(people.connection, people.outbox, tmp_path / "none", "bob")
 
     told = in_words(events)
     assert [event.at for event in events] == sorted(event.at for event in events)
@@ -55,6 +55,6 @@ def test_merges_segments_messages_and_receipts_stand_in_order(
     assert "@" not in told
 
 
-def test_somebody_never_published_is_said_to_be_so(people: Any) -> None:
+def test_somebody_never_published_is_said_to_be_so(people: Any, tmp_path: Path) -> None:
     with pytest.raises(NoHistoryError, match="was never published"):
-        trail(people.connection, people.outbox, "nobody")
+        trail(people.connection, people.outbox, tmp_path / "none", "nobody")

@@ -4,11 +4,12 @@ import re
 from pathlib import Path
 
 import click
+import pydantic
 import pytest
 import yaml
 
 from cdp_assets import cli
-from cdp_assets.activation.destination_spec import HttpSpec, SqlSpec
+from cdp_assets.activation.destination_spec import DestinationSpec, HttpSpec, SqlSpec
 from cdp_assets.activation.destinations.template import agree
 from cdp_assets.activation.spec import ActivationSpec
 from cdp_assets.data_actions.spec import DataActionSpec
@@ -58,11 +59,17 @@ def test_the_declarations_are_valid(
 
 
 def test_the_destination_is_one_that_ships() -> None:
-    example, other = examples("Add a destination")
+    example, other, further = examples("Add a destination")
     content = yaml.safe_load(other)["destination"]
     assert SqlSpec.model_validate(content).table
     content = yaml.safe_load(example)["destination"]
     agree(HttpSpec.model_validate(content), ("email",), ("add", "update", "remove"))
+    declared = pydantic.TypeAdapter[DestinationSpec](DestinationSpec)
+    kinds = [
+        declared.validate_python(each["destination"]).kind
+        for each in yaml.safe_load_all(further)
+    ]
+    assert kinds == ["s3", "sftp", "amqp"]
 
 
 def test_the_loaders_columns_are_all_there() -> None:

@@ -8,6 +8,7 @@ import hmac
 import json
 import random
 import stat
+import sys
 from decimal import Decimal
 from email.utils import format_datetime
 from pathlib import Path
@@ -334,6 +335,35 @@ def test_a_missing_or_unusable_setting_is_named_and_not_shown(
     with pytest.raises(NotConfiguredError, match=complaint) as caught:
         open_destination(activation(), paths, environ)
     assert "hunter2" not in str(caught.value)
+
+
+FILES = {"format": "csv"}
+S3 = {"kind": "s3", "bucket": "b12", "access_key_env": "A", "secret_key_env": "S"}
+
+
+@pytest.mark.parametrize(
+    ("package", "destination"),
+    [
+        ("s3fs.core", S3 | FILES),
+        ("paramiko", {"kind": "sftp", "url_env": "U", "key_env": "K"} | FILES),
+        ("pika", {"kind": "amqp", "url_env": "U", "routing_key": "audience"}),
+    ],
+)
+def test_a_missing_package_is_named_with_the_extra_that_brings_it(
+    activation: Any,
+    paths: Paths,
+    monkeypatch: pytest.MonkeyPatch,
+    package: str,
+    destination: dict[str, str],
+) -> None:
+    kind = destination["kind"]
+    for name in (kind, "sftp_access"):
+        module = f"cdp_assets.activation.destinations.{name}"
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+
+    with pytest.raises(NotConfiguredError, match=rf"'cdp-assets\[{kind}\]'"):
+        open_destination(activation(destination=destination), paths, {})
 
 
 def test_retry_after_is_read_in_both_its_forms() -> None:

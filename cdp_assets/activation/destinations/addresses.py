@@ -7,7 +7,7 @@ import httpx
 
 from cdp_assets.activation.destinations.protocol import NotConfiguredError
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def safe_url(url: str, name: str) -> str:
@@ -19,7 +19,7 @@ def safe_url(url: str, name: str) -> str:
     """
     parts = urlsplit(url)
     safe = parts.scheme == "https" or (
-        parts.scheme == "http" and parts.hostname in _LOOPBACK
+        parts.scheme == "http" and parts.hostname in LOOPBACK
     )
     if not safe or not parts.hostname:
         raise NotConfiguredError(
@@ -37,5 +37,5 @@ def client(url: str, timeout: float, connections: int) -> httpx.Client:
         timeout=timeout,
         limits=httpx.Limits(max_connections=connections),
         # A proxy that the environment names cannot reach this machine's loopback.
-        trust_env=urlsplit(url).hostname not in _LOOPBACK,
+        trust_env=urlsplit(url).hostname not in LOOPBACK,
     )

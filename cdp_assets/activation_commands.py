@@ -61,7 +61,10 @@ def _rehearse(name: str, limit: int, show_values: bool) -> None:
     if found.held_because:
         click.echo(f"It would be HELD: {found.held_because}")
     for row in found.rows:
-        click.echo(f"{row.operation:<7} {row.unified_individual_id}  ({row.cause})")
+        was = f"  was {previous}" if (previous := row.previous_individual_id) else ""
+        click.echo(
+            f"{row.operation:<7} {row.unified_individual_id}  ({row.cause}){was}"
+        )
         for field in row.fields:
             old, new = _text(field.old), _text(field.new)
             click.echo(f"        {field.name}: {old} -> {new}")

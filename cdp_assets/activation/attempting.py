@@ -12,20 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cdp_assets.activation.claims import Claim, Waiting
+from cdp_assets.activation.deciding import Decider
 from cdp_assets.activation.destinations.protocol import (
     Batch,
     Change,
     Destination,
     Reply,
 )
-from cdp_assets.activation.outbox import as_instant
 from cdp_assets.activation.pausing import paused
 from cdp_assets.activation.receipting import Ending
 from cdp_assets.activation.sendable import Sendable
-from cdp_assets.governance.consent import ConsentRow, Decision, decide
-
-NO_CONTACT_POINT = "no contact point"
-NOTHING_SENT = "nothing was sent that could be removed"
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +58,7 @@ class Attempter:
         self._destination = destination
         self._reader = reader
         self._reading = threading.Lock()
-        self._at = at
+        self._decider = Decider(spec, reader, at)
         self._now = now
         self._deadline = deadline
         self._unavailable = threading.Event()
@@ -98,7 +94,7 @@ class Attempter:
         changes: list[Change] = []
         for row in claim.rows:
             with self._reading:
-                decision, payload = self._decide(row)
+                decision, payload = self._decider.decide(row)
             if decision.allowed:
                 allowed[row.idempotency_key] = (row, decision.consent_record)
                 changes.append(self._change(row, payload))
@@ -141,63 +137,6 @@ class Attempter:
         ):
             self._unavailable.set()
         return {reply.idempotency_key: reply for reply in replies}
-
-    def _decide(self, row: Waiting) -> tuple[Decision, str]:
-        """May it leave now, and with which payload."""
-        if row.operation == "remove":
-            return self._of_earlier(row, row.unified_individual_id, "removal")
-        if row.previous_individual_id is not None:
-            return self._of_earlier(row, row.previous_individual_id, "alias")
-        purpose, channel = self._spec.purpose, self._spec.channel
-        if purpose is None or channel is None:
-            return Decision(True, None, "internal"), row.payload
-        if row.contact_point_value is None:
-            return Decision(False, None, NO_CONTACT_POINT), row.payload
-        rows = self._reader.execute(
-            """
-            select id, purpose, channel, status, source, captured_at, effective_from,
-                effective_to
-            from consent where contact_point_type = ? and contact_point_value = ?
-            """,
-            [row.contact_point_type, row.contact_point_value],
-        ).fetchall()
-        answers = [
-            ConsentRow(
-                *found[:5],  # type: ignore[call-arg]
-                as_instant(found[5]),
-                as_instant(found[6]),
-                as_instant(found[7]),
-            )
-            for found in rows
-        ]
-        decision = decide(answers, purpose, channel, self._at())
-        return decision, row.payload
-
-    def _of_earlier(
-        self, row: Waiting, person: str, reason: str
-    ) -> tuple[Decision, str]:
-        """A removal or alias needs no consent, but something of ours that it changes.
-
-        It names what was sent last of ``person``. Where the outbox no longer knows
-        them, the plan is believed.
-        """
-        earlier = self._reader.execute(
-            """
-            select payload, operation <> 'remove' and (
-                    attempts > 0 and state in ('delivered', 'dead', 'dropped')
-                ) as was_sent
-            from outbox
-            where activation = ? and unified_individual_id = ? and sequence < ?
-            order by was_sent desc, sequence desc limit 1
-            """,
-            [self._spec.name, person, row.sequence],
-        ).fetchone()
-        if earlier is None:
-            return Decision(True, None, reason), row.payload
-        payload, was_sent = earlier
-        if not was_sent:
-            return Decision(False, None, NOTHING_SENT), row.payload
-        return Decision(True, None, reason), payload
 
     def _change(self, row: Waiting, payload: str) -> Change:
         return Change(

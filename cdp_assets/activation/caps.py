@@ -29,6 +29,7 @@ class HeldPlan:
     held_at: dt.datetime
     adds: int
     updates: int
+    # With aliases: both take somebody out of what the destination holds.
     removes: int
     held_people: int
     """People the destination may hold, of which the share is counted."""
@@ -59,7 +60,7 @@ def judge(
         f"""
         select count(*) filter (operation = 'add'),
             count(*) filter (operation = 'update'),
-            count(*) filter (operation = 'remove'),
+            count(*) filter (operation in ('remove', 'alias')),
             count(*) filter (cause = 'refreshed'),
             (select count(*) from activation_change where may_be_held)
         from activation_change where operation is not null and cause <> '{_FREE}'

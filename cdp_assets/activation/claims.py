@@ -30,6 +30,8 @@ class Waiting(NamedTuple):
     attempts: int
     failures: int
     previous_individual_id: str | None
+    previous_contact_point_type: str | None
+    previous_contact_point_value: str | None
 
 
 @dataclass(frozen=True)
@@ -47,20 +49,22 @@ _COLUMNS = ", ".join(Waiting._fields)
 # A later change of a person waits until the earlier one has ended; an alias concerns
 # two people. So does one to the same contact point: of a merge the loser's removal and
 # the winner's update may name one address, and the wrong one last would lose it.
-_FIRST_OF_PERSON = """not exists (
-    select 1 from outbox as earlier
-    where earlier.activation = o.activation
-        and earlier.unified_individual_id
-            in (o.unified_individual_id, o.previous_individual_id)
-        and earlier.sequence < o.sequence
-        and earlier.state in ('pending', 'delivering')
-) and not exists (
-    select 1 from outbox as earlier
-    where earlier.activation = o.activation
-        and earlier.contact_point_value = o.contact_point_value
-        and earlier.sequence < o.sequence
-        and earlier.state in ('pending', 'delivering')
-)"""
+_SAME = (
+    ("unified_individual_id", "previous_individual_id"),
+    ("contact_point_value", "previous_contact_point_value"),
+)
+# One look for each column, because each has an index of its own.
+_FIRST_OF_PERSON = " and ".join(
+    f"""not exists (
+        select 1 from outbox as earlier
+        where earlier.activation = o.activation
+            and earlier.{column} in (o.{now}, o.{before})
+            and earlier.sequence < o.sequence
+            and earlier.state in ('pending', 'delivering')
+    )"""
+    for now, before in _SAME
+    for column in (now, before)
+)
 
 
 def recover(connection: sqlite3.Connection, activation: str, now: dt.datetime) -> int:

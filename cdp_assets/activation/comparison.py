@@ -22,6 +22,7 @@ _CHANGES = """
                 s.outcome = 'pending' and s.operation in ('add', 'update')
             ), false) as may_be_held,
             coalesce(s.person_sequence, 0) as person_sequence,
+            s.merged_into, redirect.live_ids[1] as living,
             d.payload_hash is distinct from s.payload_hash as differs,
             {
                 'payload': d.payload::json, 'payload_hash': d.payload_hash,
@@ -41,27 +42,56 @@ _CHANGES = """
         left join activation_consent as k
             on k.contact_point_type = s.contact_point_type
             and k.contact_point_value = s.contact_point_value
+        left join identity.redirect as redirect
+            on redirect.retired_id
+                = coalesce(d.unified_individual_id, s.unified_individual_id)
+            and redirect.kind = 'merged' and len(redirect.live_ids) = 1
+    ),
+    -- Whose place somebody takes who may be sent to.
+    heir as (
+        select loser.unified_individual_id, winner.unified_individual_id as winner,
+            {'type': winner.desired.type, 'value': winner.desired.value} as reached
+        from paired as loser join paired as winner
+            on winner.unified_individual_id = loser.living
+        where winner.is_member and winner.allowed
+            and (not winner.is_held or winner.last_allowed)
+    ),
+    known as (
+        select *, list_contains($operations, 'alias') and not is_member and is_held
+                and last_operation in ('add', 'update') and last_allowed
+                and winner is not null
+            as is_merged
+        from paired left join heir using (unified_individual_id)
     ),
     caused as (
         select *, case
             -- Of a contact point that the destination was told, first: it may know the
             -- person by it, and a cap does not hold this.
-            when is_held and last_operation in ('add', 'update') and not last_allowed
+            when is_held and last_operation <> 'remove' and not last_allowed
                 and list_contains($operations, 'remove')
                 then 'consent_withdrawn'
-            when not is_member then if(
-                last_operation in ('add', 'update'), 'left', null)
+            when is_merged then 'merged'
+            when not is_member then case
+                when last_operation in ('add', 'update') then 'left'
+                -- The destination was not told, or will not be: it holds them still.
+                when last_operation = 'alias' and is_held and (outcome <> 'pending'
+                    or winner is distinct from merged_into) then 'left'
+                end
             when last_operation is null
-                or (last_operation = 'remove' and last_cause = 'left')
+                or (last_operation in ('remove', 'alias')
+                    and last_cause in ('left', 'merged'))
                 then 'entered'
             when not allowed then if(
                 is_held and last_operation <> 'remove', 'consent_withdrawn', null)
             when last_operation = 'remove' or outcome = 'withheld'
                 then 'consent_given'
             when differs then 'changed'
+            when unified_individual_id in (
+                select winner from known where is_merged
+            ) then 'merged'
             when $is_full and outcome <> 'pending' then 'refreshed'
             end as cause
-        from paired
+        from known
     ),
     chosen as (
         select *, case cause
@@ -70,24 +100,28 @@ _CHANGES = """
             when 'entered' then 'add'
             when 'consent_given' then if(is_held and last_operation <> 'remove',
                 'update', 'add')
+            when 'merged' then case when is_merged then 'alias'
+                when may_be_held then 'update' else 'add' end
             when 'changed' then if(may_be_held, 'update', 'add')
             when 'refreshed' then if(may_be_held, 'update', 'add')
             end as wanted
         from caused
     ),
-    -- What is removed is what was sent, not what would be sent today.
+    -- What is removed or is another now is what was sent, not what would be today.
     filled as (
         select *, if(list_contains($operations, wanted), wanted, null) as operation,
-            if(wanted = 'remove', last, desired) as content
+            if(wanted in ('remove', 'alias'), last, desired) as content
         from chosen
     )
     select *, sha256(concat_ws('|', $activation, unified_individual_id, operation,
-            content.payload_hash, person_sequence + 1)) as digest,
+            content.payload_hash, person_sequence + 1,
+            if(operation = 'alias', winner, null))) as digest,
         if(operation is null, null, greatest($sequence, (
             select coalesce(max(sequence), 0) from activation.planned
         )) + row_number() over (
             partition by operation is null
-            order by operation <> 'remove', unified_individual_id
+            order by operation <> 'remove', operation <> 'alias',
+                unified_individual_id
         )) as sequence
     from filled
 """
@@ -102,7 +136,8 @@ def fill_changes(
 ) -> None:
     """Fill ``activation_change``: per person the change owed, if any, and its key.
 
-    Removals come first, so that of a merge the destination first drops the loser.
+    Removals come first, so that of a merge the destination first drops the loser; then
+    aliases, which tell it of the merge instead, before what is sent of the winner.
 
     Args:
         connection: The warehouse, with activation_desired and activation_consent.

@@ -238,7 +238,9 @@ def _is_overtaken(connection: sqlite3.Connection, sequence: int) -> bool:
             """
             select 1 from outbox as o join outbox as later
                 on later.activation = o.activation
-                and later.unified_individual_id = o.unified_individual_id
+                and o.unified_individual_id in (
+                    later.unified_individual_id, later.previous_individual_id
+                )
                 and later.sequence > o.sequence and later.attempts > 0
             where o.sequence = ? and o.state = 'dead' limit 1
             """,

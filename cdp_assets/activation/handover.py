@@ -1,9 +1,9 @@
-"""From the warehouse to the outbox: planned changes, and the consent they depend on.
+"""From the warehouse to the outbox: planned changes, and what their sending depends on.
 
-Both are copied in one transaction of the outbox, so that no change can wait there
-without the rows of consent that decide about it. Copying is by sequence and ignores
-keys that the outbox has: after a crash, or with a warehouse restored from a backup, it
-may be repeated.
+All is copied in one transaction of the outbox, so that no change can wait there
+without the rows of consent that decide about it, nor an alias without its merge.
+Copying is by sequence and ignores keys that the outbox has: after a crash, or with a
+warehouse restored from a backup, it may be repeated.
 """
 
 import datetime as dt
@@ -38,6 +38,7 @@ def hand_over(connection: duckdb.DuckDBPyConnection, outbox: Outbox) -> HandOver
     with outbox.connect() as target, transaction(target):
         copied = _copy(connection, target)
         _copy_fields(connection, target)
+        _refresh_merges(connection, target)
         consent_rows = _refresh_consent(connection, target)
     return HandOver(copied, consent_rows)
 
@@ -48,7 +49,8 @@ def _copy(source: duckdb.DuckDBPyConnection, target: sqlite3.Connection) -> int:
         """
         select sequence, idempotency_key, activation, segment, unified_individual_id,
             operation, cause, payload::varchar, contact_point_type,
-            contact_point_value, planned_run, planned_at
+            contact_point_value, planned_run, planned_at, previous_individual_id,
+            previous_contact_point_type, previous_contact_point_value
         from activation.planned where sequence > ? order by sequence
         """,
         [last_sequence(target)],
@@ -60,8 +62,10 @@ def _copy(source: duckdb.DuckDBPyConnection, target: sqlite3.Connection) -> int:
             insert or ignore into outbox (
                 sequence, idempotency_key, activation, segment, unified_individual_id,
                 operation, cause, payload, contact_point_type, contact_point_value,
-                planned_run, planned_at, next_attempt_at
-            ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')
+                planned_run, planned_at, previous_individual_id,
+                previous_contact_point_type, previous_contact_point_value,
+                next_attempt_at
+            ) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')
             """,
             batch,
         )
@@ -72,6 +76,29 @@ def _copy_fields(source: duckdb.DuckDBPyConnection, target: sqlite3.Connection) 
     fields = source.execute("select * from activation.target_field").fetchall()
     target.execute("delete from target_field")
     target.executemany("insert into target_field values (?, ?, ?, ?)", fields)
+
+
+def _refresh_merges(
+    source: duckdb.DuckDBPyConnection, target: sqlite3.Connection
+) -> None:
+    """Replace the merges by those that stand today, for the aliases that wait."""
+    target.execute("delete from merge")
+    waiting = target.execute(
+        """
+        select distinct previous_individual_id from outbox
+        where state in ('pending', 'delivering') and previous_individual_id is not null
+        """
+    ).fetchall()
+    if not waiting:
+        return
+    rows = source.execute(
+        """
+        select retired_id, live_ids[1] from identity.redirect
+        where kind = 'merged' and len(live_ids) = 1 and list_contains(?, retired_id)
+        """,
+        [[person for (person,) in waiting]],
+    ).fetchall()
+    target.executemany("insert into merge values (?, ?)", rows)
 
 
 def _refresh_consent(
@@ -85,6 +112,10 @@ def _refresh_consent(
         select distinct contact_point_type, contact_point_value from outbox
         where state in ('pending', 'delivering') and contact_point_value is not null
             and operation <> 'remove'
+        union
+        select previous_contact_point_type, previous_contact_point_value from outbox
+        where state in ('pending', 'delivering')
+            and previous_contact_point_value is not null
         """
     ).fetchall()
     target.execute("delete from consent")

@@ -3,14 +3,18 @@
 What the segment's members should look like at the destination is compared with
 ``activation.sent_state``, and the difference is written to ``activation.planned`` in
 the same transaction, so a killed run plans the same changes again, under the same
-keys. A merge needs no rule of its own: the retired id is no member any more and is
-removed, the living one is added or updated.
+keys. Of a merge the retired id is no member any more and is removed, the living one is
+added or updated; a destination that has a word for it is told that the one is the other
+now (alias) in place of the removal.
 
 When a change is planned:
 
 - a person entered: add, even without consent, so that a receipt says why nothing left;
 - the payload or the contact point changed: update (destinations take both as upserts);
 - a person left: remove, if the destination may hold them because of us;
+- a person was merged into a member: alias, if the destination has it and holds them,
+  and consent stands for both; then the member as an update. An alias that was not told,
+  and one that waits while the merge is undone, is a removal after all;
 - consent was withdrawn, or no contact point is left: remove, if it may hold them;
 - consent was given, after a change was withheld or removed for the lack of it: add.
 
@@ -42,6 +46,7 @@ class PlanResult:
     adds: int
     updates: int
     removes: int
+    aliases: int
     # Members who would be sent to if they consented, or had a contact point.
     without_consent: int
     # Changes that wait because they are above a cap, and which one.
@@ -51,7 +56,7 @@ class PlanResult:
     @property
     def planned(self) -> int:
         """All changes."""
-        return self.adds + self.updates + self.removes
+        return self.adds + self.updates + self.removes + self.aliases
 
 
 def plan(
@@ -86,7 +91,7 @@ def plan(
             if is_full:
                 caps.note_full(connection, spec, run, as_of)
         _record(connection, spec, run, as_of)
-        adds, updates, removes = _counts(connection, _OPERATIONS)
+        adds, updates, removes, aliases = _counts(connection, _OPERATIONS)
         for name in ("desired", "consent", "contact", "change"):
             connection.execute(f"drop table activation_{name}")
     return PlanResult(
@@ -94,6 +99,7 @@ def plan(
         adds,
         updates,
         removes,
+        aliases,
         without_consent,
         too_large.rows if too_large else 0,
         too_large.reason if too_large else "",
@@ -132,10 +138,19 @@ def _record(
     connection.execute(
         """
         insert into activation.planned
+        with told as (
+            -- An alias is a change of the living person, who is reached as they are.
+            select *, operation = 'alias' as is_alias,
+                if(is_alias, reached, {'type': content.type, 'value': content.value})
+                    as point
+            from activation_change where operation is not null
+        )
         select sequence, 'msg_' || digest[:32], $activation, $segment,
-            unified_individual_id, operation, cause, content.payload, content.type,
-            content.value, $run, $as_of
-        from activation_change where operation is not null order by sequence
+            if(is_alias, winner, unified_individual_id), operation, cause,
+            content.payload, point.type, point.value, $run, $as_of,
+            if(is_alias, unified_individual_id, null), if(is_alias, content.type, null),
+            if(is_alias, content.value, null)
+        from told order by sequence
         """,
         named | {"segment": spec.segment, "run": run, "as_of": as_of},
     )
@@ -165,7 +180,8 @@ def _record(
         insert into activation.sent_state
         select $activation, unified_individual_id, person_sequence + 1, operation,
             cause, content.payload, content.payload_hash, content.type, content.value,
-            sequence, 'msg_' || digest[:32], 'pending', null, is_held
+            sequence, 'msg_' || digest[:32], 'pending', null, is_held,
+            if(operation = 'alias', winner, null)
         from activation_change where operation is not null order by sequence
         """,
         named,
@@ -174,7 +190,8 @@ def _record(
 
 _MEMBERS = "count(*) filter (is_member), count(*) filter (is_member and not allowed)"
 _OPERATIONS = ", ".join(
-    f"count(*) filter (operation = '{name}')" for name in ("add", "update", "remove")
+    f"count(*) filter (operation = '{name}')"
+    for name in ("add", "update", "remove", "alias")
 )
 
 

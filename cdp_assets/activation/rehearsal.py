@@ -39,6 +39,8 @@ class Row:
     unified_individual_id: str
     cause: str
     fields: tuple[Field, ...]
+    previous_individual_id: str | None = None
+    """Of an alias: whom the destination knows so far."""
 
 
 @dataclass(frozen=True)
@@ -127,16 +129,18 @@ def _rows(
     # Beside an add or a remove there is nothing to compare with.
     found = connection.execute(
         """
-        select operation, unified_individual_id, cause,
-            if(operation = 'add', null, last.payload)::varchar,
-            if(operation = 'remove', null, desired.payload)::varchar
+        select operation,
+            if(operation = 'alias', winner, unified_individual_id), cause,
+            if(operation in ('add', 'alias'), null, last.payload)::varchar,
+            if(operation in ('remove', 'alias'), null, desired.payload)::varchar,
+            if(operation = 'alias', unified_individual_id, null)
         from activation_change where operation is not null order by sequence limit ?
         """,
         [limit],
     ).fetchall()
     return [
-        Row(operation, person, cause, _fields(old, new, masked))
-        for operation, person, cause, old, new in found
+        Row(operation, person, cause, _fields(old, new, masked), previous)
+        for operation, person, cause, old, new, previous in found
     ]
 
 

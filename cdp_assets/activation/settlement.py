@@ -53,7 +53,8 @@ def settle(connection: duckdb.DuckDBPyConnection, outbox: Outbox) -> int:
         -- Once the destination forgot a person, so do we.
         update activation.sent_state
         set payload = null, contact_point_type = null, contact_point_value = null
-        where operation = 'remove' and outcome = 'delivered' and payload is not null
+        where operation in ('remove', 'alias') and outcome = 'delivered'
+            and payload is not null
         """
     )
     connection.unregister("settled")
@@ -66,7 +67,9 @@ def _outcomes(
     """Per key its outcome, its consent row, and whether the person is held.
 
     Held is decided by the last change that may have been acted on: one that was
-    delivered, or an add or update given up after attempts that nobody can vouch for.
+    delivered, or an add or update given up after attempts that nobody can vouch for. A
+    key of an alias stands with the one who is another now, and they are held until it
+    is delivered.
     """
     with transaction(outbox):
         outbox.execute("create temp table wanted (idempotency_key text primary key)")
@@ -77,16 +80,28 @@ def _outcomes(
                 case when o.state = 'delivering' then 'pending' else o.state end,
                 o.consent_record,
                 (
-                    select sent.operation <> 'remove' from outbox as sent
-                    where sent.activation = o.activation
-                        and sent.unified_individual_id = o.unified_individual_id
-                        and (sent.state = 'delivered' or (
-                            sent.state in ('dead', 'dropped')
-                            and sent.operation <> 'remove'
-                        ))
-                    order by sent.sequence desc limit 1
+                    select holds from (
+                        select sent.sequence, sent.operation <> 'remove' as holds
+                        from outbox as sent
+                        where sent.activation = o.activation
+                            and sent.unified_individual_id = o.person
+                            and (sent.state = 'delivered' or (
+                                sent.state in ('dead', 'dropped')
+                                and sent.operation <> 'remove'
+                            ))
+                        union all
+                        select sent.sequence, 0 from outbox as sent
+                        where sent.activation = o.activation
+                            and sent.previous_individual_id = o.person
+                            and sent.state = 'delivered'
+                    )
+                    order by sequence desc limit 1
                 )
-            from wanted join outbox as o using (idempotency_key)
+            from wanted join (
+                select *, coalesce(previous_individual_id, unified_individual_id)
+                    as person
+                from outbox
+            ) as o using (idempotency_key)
             """
         ).fetchall()
         outbox.execute("drop table wanted")

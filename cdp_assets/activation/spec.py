@@ -14,9 +14,11 @@ import pydantic
 
 from cdp_assets.activation.destination_spec import (
     DestinationSpec,
+    Filed,
     HttpSpec,
     Identifier,
     Retry,
+    SqlSpec,
 )
 from cdp_assets.declarations import (
     Declaration,
@@ -39,6 +41,20 @@ CONTACT = "contact"
 RESERVED = ("idempotency_key", "operation", "unified_individual_id")
 
 Operation = Literal["add", "update", "remove", "alias"]
+
+
+def operations_of(destination: DestinationSpec | None) -> tuple[Operation, ...]:
+    """What is sent to a destination whose activation does not say."""
+    usual: tuple[Operation, ...] = ("add", "update", "remove")
+    if isinstance(destination, HttpSpec):
+        from cdp_assets.activation.destinations.template import load_templates
+
+        # One that there is not is refused by ``check_destination``.
+        template = load_templates().get(destination.template)
+        has_alias = template is not None and "alias" in template.operations
+    else:
+        has_alias = isinstance(destination, SqlSpec)
+    return (*usual, "alias") if has_alias else usual
 
 
 class Caps(Declaration):
@@ -87,7 +103,10 @@ class ActivationSpec(Declaration):
     # full: once each full_every everybody is sent again, and changes in between.
     mode: Literal["delta", "full"] = "delta"
     full_every: str = "1 day"
-    operations: tuple[Operation, ...] = ("add", "update", "remove")
+    # Default: an alias only where the destination has a word for it.
+    operations: tuple[Operation, ...] = pydantic.Field(
+        default_factory=lambda given: operations_of(given.get("destination"))
+    )
     mapping: dict[Identifier, Sql] = pydantic.Field(min_length=1)
     # Streams whose contact points come before others, the first one first.
     contact_sources: tuple[Identifier, ...] = ()
@@ -122,6 +141,11 @@ def check_destination(spec: ActivationSpec) -> None:
     Raises:
         DeclarationError: Names the activation's file, the field and what is wrong.
     """
+    if isinstance(spec.destination, Filed) and "alias" in spec.operations:
+        raise DeclarationError(
+            f"{spec.name}.yaml: operations: a file has no column for an 'alias'; write "
+            "operations: [add, update, remove] or fewer"
+        )
     if not isinstance(spec.destination, HttpSpec):
         return
     from cdp_assets.activation.destinations.template import agree

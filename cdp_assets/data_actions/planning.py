@@ -90,7 +90,11 @@ def _record(
 ) -> None:
     connection.execute(
         """
-        insert into activation.planned
+        insert into activation.planned (
+            sequence, idempotency_key, activation, segment, unified_individual_id,
+            operation, cause, payload, contact_point_type, contact_point_value,
+            planned_run, planned_at
+        )
         select sequence, idempotency_key, $action, $segment, unified_individual_id,
             $operation, cause, payload, type, value, $run, $as_of
         from action_message order by sequence

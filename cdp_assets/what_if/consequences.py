@@ -40,7 +40,7 @@ class Consequences:
     segments: dict[str, tuple[int, int, int]]
     """Per segment who would enter, leave, and be carried over a merge."""
     activations: dict[str, tuple[int, int, int]]
-    """Per activation what would be added, updated, removed at the destination."""
+    """Per activation what would be added, updated, and removed or made another."""
 
 
 def remember_profiles(connection: duckdb.DuckDBPyConnection) -> None:
@@ -102,7 +102,7 @@ def compare_profiles(
             for name, each in segments.items()
         },
         {
-            name: (each.adds, each.updates, each.removes)
+            name: (each.adds, each.updates, each.removes + each.aliases)
             for name, each in planned.items()
         },
     )

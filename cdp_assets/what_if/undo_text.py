@@ -51,6 +51,8 @@ def _operation(each: Correction, show_values: bool) -> str:
         )
     else:
         fields = ", ".join(each.fields)
+    if each.previous_individual_id:
+        fields = f"was {each.previous_individual_id}"
     return (
         f"{each.operation:<7} {each.unified_individual_id}  ({each.cause})  {fields}"
     ).rstrip()

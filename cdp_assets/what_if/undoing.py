@@ -32,6 +32,8 @@ class Correction:
     unified_individual_id: str
     cause: str
     fields: dict[str, tuple[Any, Any]]
+    previous_individual_id: str | None = None
+    """Of an alias: whom the destination knows so far."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def _corrections(connection: duckdb.DuckDBPyConnection) -> list[Correction]:
     rows = connection.execute(
         """
         select p.activation, p.operation, p.unified_individual_id, p.cause,
-            sent.payload::varchar, p.payload::varchar
+            sent.payload::varchar, p.payload::varchar, p.previous_individual_id
         from activation.planned as p
         left join what_if.sent as sent using (activation, unified_individual_id)
         where p.sequence > (select last_sequence from what_if.planned)
@@ -119,13 +121,20 @@ def _corrections(connection: duckdb.DuckDBPyConnection) -> list[Correction]:
         """
     ).fetchall()
     return [
-        Correction(name, operation, person, cause, _fields(operation, before, now))
-        for name, operation, person, cause, before, now in rows
+        Correction(
+            name, operation, person, cause, _fields(operation, before, now), previous
+        )
+        for name, operation, person, cause, before, now, previous in rows
     ]
 
 
 def _fields(operation: str, before: str | None, now: str) -> dict[str, tuple[Any, Any]]:
-    """The fields that differ; of a removal those that go, of an addition all."""
+    """The fields that differ; of a removal those that go, of an addition all.
+
+    An alias sends none: it says that two people are one.
+    """
+    if operation == "alias":
+        return {}
     old = json.loads(before) if before and operation != "add" else {}
     new = {} if operation == "remove" else json.loads(now)
     return {

@@ -141,6 +141,21 @@ class World:
             )
         self.leaves(name)
 
+    def merges(self, name: str, into: str) -> None:
+        """As identity says it: the one is the other now."""
+        self.vanishes(name)
+        self.leads(name, into)
+
+    def leads(self, name: str, *living: str) -> None:
+        """Where a retired id leads to."""
+        self.connection.execute(
+            "delete from identity.redirect where retired_id = ?", [name]
+        )
+        self.connection.execute(
+            "insert into identity.redirect values (?, ?, ?, 1)",
+            [name, "merged" if len(living) == 1 else "split", list(living)],
+        )
+
     def worth(self, name: str, value: int) -> None:
         self.connection.execute(
             "update insights.lifetime_value set lifetime_value = ? "

@@ -318,13 +318,16 @@ def test_an_alias_waits_for_both_people_and_both_wait_for_it(outbox: Outbox) -> 
 
 def test_an_alias_of_somebody_who_was_never_sent_is_withheld(outbox: Outbox) -> None:
     fill(outbox, ["loser"])
-    with outbox.connect() as connection:
-        connection.execute("delete from consent")
     fill(outbox, ["winner"], operation="alias", previous="loser")
+    with outbox.connect() as connection:
+        connection.execute("delete from consent where contact_point_value like 'los%'")
     destination = Answering()
 
     assert send(outbox, destination).withheld == 2
     assert destination.batches == []
+    assert asked(outbox, "select reason from outbox where sequence = 2") == [
+        ("nothing was sent that could be removed",)
+    ]
 
 
 def test_an_outbox_of_before_keeps_its_changes_and_its_waits(paths: Paths) -> None:

@@ -65,13 +65,21 @@ def fill(
                 sequence, idempotency_key, activation, segment,
                 unified_individual_id, operation, cause, payload,
                 contact_point_type, contact_point_value, planned_run, planned_at,
-                next_attempt_at, previous_individual_id
+                next_attempt_at, previous_individual_id, previous_contact_point_type,
+                previous_contact_point_value
             )
             values (?1, printf('msg_%032x', ?1), ?5, 'vip', ?2, ?6, 'entered', ?4,
-                'email', ?3, 1, '2026-06-01T12:00:00.000000', '', ?7)
+                'email', ?3, 1, '2026-06-01T12:00:00.000000', '', ?7,
+                case when ?7 is not null then 'email' end, ?7 || '@example.test')
             """,
             [(*row, activation, operation, previous) for row in rows],
         )
+        if previous is not None:
+            connection.executemany(
+                "insert into merge values (?, ?)",
+                [(previous, who) for _, who, _, _ in rows],
+            )
+            rows.append((last, previous, f"{previous}@example.test", ""))
         connection.executemany(
             """
             insert into consent values ('email', ?, 'consent_log:' || ?, 'marketing',
@@ -79,7 +87,7 @@ def fill(
             """,
             [(mail, number) for number, _, mail, _ in rows],
         )
-    return [row[0] for row in rows]
+    return [row[0] for row in rows if row[0] > last]
 
 
 def asked(outbox: Outbox, sql: str, *parameters: object) -> list[tuple[Any, ...]]:

@@ -72,7 +72,11 @@ def plan(root: Path, changes: int) -> None:
         connection.execute(TABLES)
         connection.execute(
             """
-            insert into activation.planned
+            insert into activation.planned (
+                sequence, idempotency_key, activation, segment, unified_individual_id,
+                operation, cause, payload, contact_point_type, contact_point_value,
+                planned_run, planned_at
+            )
             select i, printf('msg_%032x', i), 'welcome', 'vip', printf('p%07d', i),
                 'add', 'entered', '{"email": "p@example.test", "value": 12.5}',
                 'email', printf('p%07d@example.test', i), 1, $at

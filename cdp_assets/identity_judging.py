@@ -41,18 +41,29 @@ def evaluate_command() -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Default: models/<version>.json in the runtime folder.",
 )
-def train_command(out: Path | None) -> None:
+@click.option(
+    "--least-records",
+    type=click.IntRange(min=2),
+    help="Refuse to train on fewer. Default: 20,000.",
+)
+def train_command(out: Path | None, least_records: int | None) -> None:
     """Train a match model on the people of the warehouse, without labels.
 
     One immutable version, kept in identity.match_model and as a file. No run uses it:
-    try it with `cdp identity what-if FILE`, then name the file in the ruleset.
+    try it with `cdp identity what-if FILE`, then name the file in the ruleset. The same
+    records give the same version.
     """
     from cdp_assets.identity.judging.training_report import in_words
     from cdp_assets.identity.rules import read_ruleset
-    from cdp_assets.identity.train import keep_version, train, write_file
+    from cdp_assets.identity.train import (
+        LEAST_TRAINED_ON,
+        keep_version,
+        train,
+        write_file,
+    )
 
     with reading() as connection:
-        trained = train(connection)
+        trained = train(connection, least=least_records or LEAST_TRAINED_ON)
     with loaded().writing("keeping a match model") as connection:
         is_new = keep_version(connection, trained, read_ruleset(), at=utc_now())
     file = out or Paths.from_environment().root / "models" / f"{trained.version}.json"

@@ -38,6 +38,8 @@ def run(paths: Paths) -> Run:
         ("identity undo 1 --why x", "load something first"),
         ("identity release --why x", "load something first"),
         ("identity review", "load something first"),
+        ("identity train", "load something first"),
+        ("identity train --least-records 1", "1 is not in the range x>=2"),
         ("identity label a:1 b:2 perhaps", "'perhaps' is not one of 'same'"),
         ("identity history a:1", "load something first"),
         ("quarantine list", "load something first"),

@@ -9,10 +9,12 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cdp_assets.declarations import DeclarationError
 from cdp_assets.identity.comparisons import COMPARISONS
 from cdp_assets.identity.rules import RULESET
 
@@ -101,13 +103,8 @@ class MatchModel:
         Places count from one, as lists in SQL do.
         """
         found = []
-        for place, comparison in enumerate(self.settings["comparisons"], start=1):
-            personal = PERSONAL.get(comparison["output_column_name"], set())
-            labels = [
-                level["label_for_charts"]
-                for level in reversed(comparison["comparison_levels"])
-                if not level.get("is_null_level")
-            ]
+        for place, (name, labels) in enumerate(self.level_labels().items(), start=1):
+            personal = PERSONAL.get(name, set())
             counting = [n for n, label in enumerate(labels) if label in personal]
             if counting:
                 found.append((place, counting))
@@ -124,30 +121,50 @@ class MatchModel:
         The highest number is the strongest level, 0 is the last resort; -1 stands for a
         missing value, which weighs nothing.
         """
-        weights = {}
-        for comparison in self.settings["comparisons"]:
-            levels = [
-                level
-                for level in reversed(comparison["comparison_levels"])
-                if not level.get("is_null_level")
-            ]
-            weights[comparison["output_column_name"]] = {
+        return {
+            name: {
                 number: math.log2(level["m_probability"] / level["u_probability"])
                 for number, level in enumerate(levels)
             }
-        return weights
+            for name, levels in self._levels()
+        }
+
+    def level_labels(self) -> dict[str, list[str]]:
+        """Per comparison what each level is called, in the order of its number."""
+        return {
+            name: [level["label_for_charts"] for level in levels]
+            for name, levels in self._levels()
+        }
+
+    def _levels(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        for comparison in self.settings["comparisons"]:
+            levels = reversed(comparison["comparison_levels"])
+            yield (
+                comparison["output_column_name"],
+                [level for level in levels if not level.get("is_null_level")],
+            )
 
 
 def read_model(file: str | Path) -> MatchModel:
-    """Read the model of this name beside the ruleset shipped, or of this path."""
+    """Read the model of this name beside the ruleset shipped, or of this path.
+
+    Raises:
+        DeclarationError: The file is no model.
+    """
     text = (RULESET.parent / file).read_text(encoding="utf-8")
-    content = json.loads(text)
-    return MatchModel(
-        f"model-{hashlib.sha256(text.encode()).hexdigest()[:12]}",
-        content["settings"],
-        content["matches_per_record"],
-        content["frequencies"],
-    )
+    try:
+        content = json.loads(text)
+        return MatchModel(
+            f"model-{hashlib.sha256(text.encode()).hexdigest()[:12]}",
+            content["settings"],
+            content["matches_per_record"],
+            content["frequencies"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DeclarationError(
+            f"{Path(file).name} is no match model ({error!r}): expected settings, "
+            "matches_per_record and frequencies, as training writes them"
+        ) from None
 
 
 def same_first_name() -> list[str]:

@@ -50,7 +50,7 @@ def promote_model(
             model.version,
             json.dumps(model.settings),
             as_of,
-            "shipped with the ruleset",
+            "named by the ruleset of a run",
             json.dumps(model.frequencies),
         ],
     )

@@ -170,6 +170,7 @@ def read_ruleset(path: Path = RULESET) -> Ruleset:
         DeclarationError: It cannot work; names the file, the rule and the remedy.
     """
     ruleset = read_declaration(path, Ruleset)
+    _find_models(path, ruleset)
     streams = load_streams()
     known = sorted({*streams, *(spec.source_system for spec in streams.values())})
     for name, fields in ruleset.reconciliation.items():
@@ -182,6 +183,22 @@ def read_ruleset(path: Path = RULESET) -> Ruleset:
                         f"(there are {', '.join(known)})"
                     )
     return ruleset
+
+
+def _find_models(path: Path, ruleset: Ruleset) -> None:
+    """Refuse a model that lies neither beside this ruleset nor the one shipped."""
+    for name in ("individual", "account"):
+        use = getattr(ruleset, name).model
+        folders = [path.parent, RULESET.parent]
+        if use and use.file and not any((each / use.file).exists() for each in folders):
+            there = sorted(
+                file.name for each in folders for file in each.glob("*.json")
+            )
+            raise DeclarationError(
+                f"{path.name}: {name}.model.file: no model {use.file!r}"
+                f"{nearest(use.file, there)}; put the file that `cdp identity train` "
+                f"wrote beside {path.name}, or name it with its whole path"
+            )
 
 
 def _known(

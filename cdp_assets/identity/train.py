@@ -15,36 +15,24 @@ which takes no part in that pass.
 import datetime as dt
 import hashlib
 import json
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 
 from cdp_assets.errors import OperatorError
 from cdp_assets.identity.model import (
     COLUMNS,
     WEIGHED_BY_FREQUENCY,
     MatchModel,
-    untrained_settings,
 )
 from cdp_assets.identity.nodes import prepare_nodes, stage_nodes
 from cdp_assets.identity.rules import Ruleset, read_ruleset
 from cdp_assets.identity.shared import stage_all_matchable
 
-# Ten million random pairs show what agrees once in a million; the seed makes the
-# training repeatable.
-_RANDOM_PAIRS = 10_000_000
-_SEED = 1
-
-# What is never seen within one person is taken to happen to one in ten thousand.
-_LEAST_M = 0.0001
-
 # A name on fewer records is a typo as likely as a name.
 _LEAST_RECORDS = 8
-
 
 # Fewer give nonsense: what agrees once in a million pairs of strangers is never seen.
 LEAST_TRAINED_ON = 20_000
@@ -79,8 +67,11 @@ def train(
         least: Refuse to train on fewer records.
 
     Raises:
-        OperatorError: There are too few records to train on.
+        OperatorError: There are too few records to train on, or none that overlap.
     """
+    # Imports Splink, which takes a second: only where one trains.
+    from cdp_assets.identity.splink_training import estimate
+
     ruleset = read_ruleset()
     prepare_nodes(warehouse)
     stage_nodes(warehouse, ruleset, "individual", changed_only=False)
@@ -92,7 +83,12 @@ def train(
     names = MatchModel("", {}, 0.0, frequencies)
     stage_all_matchable(warehouse, "individual", ruleset.individual, names)
     records = warehouse.sql(
-        f"select {', '.join(COLUMNS)} from staged_matchable order by record"
+        f"""
+        -- Random pairs are drawn by node_id, which must not tell when a record came.
+        select row_number() over (order by record) as node_id,
+            {", ".join(column for column in COLUMNS if column != "node_id")}
+        from staged_matchable order by record
+        """
     ).to_arrow_table()
     if records.num_rows < least:
         raise OperatorError(
@@ -100,7 +96,7 @@ def train(
             "needed; train on generated ones (`cdp sample --people 60000`) or keep the "
             "model shipped"
         )
-    settings, convergence = _estimate(records)
+    settings, convergence = estimate(records)
     prior = settings["probability_two_random_records_match"]
     content = {
         "settings": settings,
@@ -166,48 +162,3 @@ def _frequencies(warehouse: duckdb.DuckDBPyConnection, column: str) -> dict[str,
             [_LEAST_RECORDS],
         ).fetchall()
     )
-
-
-def _estimate(records: pa.Table) -> tuple[dict[str, Any], dict[str, list[float]]]:
-    """Estimate the weights of every level, and tell how each pass converged."""
-    from splink import DuckDBAPI, Linker, block_on
-
-    linker = Linker(
-        DuckDBAPI().register(records, dataset_display_name="record"),
-        untrained_settings(),
-        log_level=logging.WARNING,
-    )
-    training = linker.training
-    training.estimate_probability_two_random_records_match(
-        [
-            block_on("emails", arrays_to_explode=["emails"]),
-            block_on("first_name", "last_name", "birth_date"),
-        ],
-        recall=0.6,
-    )
-    training.estimate_u_using_random_sampling(max_pairs=_RANDOM_PAIRS, seed=_SEED)
-    convergence: dict[str, list[float]] = {}
-    for agreed in (
-        "l.emails[1] = r.emails[1]",
-        "l.phones[1] = r.phones[1]",
-        block_on("first_name", "last_name"),
-        block_on("last_name", "birth_date"),
-    ):
-        session = training.estimate_parameters_using_expectation_maximisation(agreed)
-        convergence[session._blocking_rule_for_training.blocking_rule_sql] = [
-            round(each["probability_two_random_records_match"], 9)
-            for each in session._lambda_history_records
-        ]
-    settings: dict[str, Any] = linker.misc.save_model_to_json()
-    # A random name of the training, which would make every training another version.
-    del settings["linker_uid"]
-    for comparison in settings["comparisons"]:
-        for level in comparison["comparison_levels"]:
-            if not level.get("is_null_level"):
-                # Never seen among so many pairs: rarer than once, not impossible.
-                level.setdefault("u_probability", 0.5 / _RANDOM_PAIRS)
-                level.setdefault("m_probability", _LEAST_M)
-                for name in ("m_probability", "u_probability"):
-                    # Sums of floats differ in the last digits from run to run.
-                    level[name] = float(f"{level[name]:.9g}")
-    return settings, convergence

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import duckdb
 
-from cdp_assets.declarations import DeclarationError
 from cdp_assets.identity.model import MatchModel, read_model
 from cdp_assets.identity.outcome import ResolutionResult
 from cdp_assets.identity.release import release
@@ -56,13 +55,7 @@ def read_trial(file: Path) -> Trial:
         DeclarationError: It cannot work, or is neither.
     """
     if file.suffix == ".json":
-        try:
-            return Trial(read_ruleset(), {"individual": read_model(file.resolve())})
-        except (KeyError, ValueError) as error:
-            raise DeclarationError(
-                f"{file.name} is no match model ({error!r}): expected settings, "
-                "matches_per_record and frequencies, as training writes them"
-            ) from None
+        return Trial(read_ruleset(), {"individual": read_model(file.resolve())})
     ruleset = read_ruleset(file)
     models = {}
     for name in ("individual", "account"):

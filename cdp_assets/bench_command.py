@@ -16,10 +16,20 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--ruleset", type=_FILE, help="Default: the generic one, labelled.yaml.")
 @click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="For clusters.csv."
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="For clusters.csv, scores.csv and curve.csv.",
+)
+@click.option(
+    "--misses", is_flag=True, help="Write misses.csv too: every wrong pair, and why."
 )
 def bench_command(
-    records: Path, truth: Path, map_file: Path, ruleset: Path | None, out: Path | None
+    records: Path,
+    truth: Path,
+    map_file: Path,
+    ruleset: Path | None,
+    out: Path | None,
+    misses: bool,
 ) -> None:
     """How well RECORDS.csv is resolved, against a truth that only the score reads.
 
@@ -36,6 +46,7 @@ def bench_command(
         map_file,
         ruleset=ruleset or GENERIC,
         out=folder,
+        misses=misses,
         say=lambda text: click.echo(text, err=True),
     )
     for line in render(result):

@@ -32,6 +32,23 @@ def stage_compared(
     rules = getattr(ruleset, object_name)
     define_macros(connection)
     stage_nicknames(connection)
+    stage_published(connection, object_name, records)
+    if not (rules.model and rules.model.file):
+        return None
+    (count,) = connection.execute(
+        "select count(*) from identity.node where object = ?", [object_name]
+    ).fetchall()[0]
+    return read_model(rules.model.file).for_records(count)
+
+
+def stage_published(
+    connection: duckdb.DuckDBPyConnection, object_name: str, records: list[str] | None
+) -> None:
+    """Build ``staged_matchable`` from what is published of these records, or of all.
+
+    Raises:
+        OperatorError: The people were resolved by a version that kept no such thing.
+    """
     if not is_made(connection, object_name):
         raise OperatorError(
             "what records were compared by is not kept yet; the next `cdp run` keeps it"
@@ -44,12 +61,6 @@ def stage_compared(
         """,
         {"records": records},
     )
-    if not (rules.model and rules.model.file):
-        return None
-    (count,) = connection.execute(
-        "select count(*) from identity.node where object = ?", [object_name]
-    ).fetchall()[0]
-    return read_model(rules.model.file).for_records(count)
 
 
 def compared_values(

@@ -4,6 +4,11 @@ from dataclasses import dataclass
 
 import duckdb
 
+from cdp_assets.identity.against_pair import (
+    decisions_against,
+    facts_against,
+    shared_values,
+)
 from cdp_assets.identity.asked_pair import (
     carriers,
     holds,
@@ -12,17 +17,16 @@ from cdp_assets.identity.asked_pair import (
     too_common,
 )
 from cdp_assets.identity.compared_records import compared_values, stage_compared
-from cdp_assets.identity.decided import ANYBODYS_LINK
 from cdp_assets.identity.evidence import most_records, pair_queries
-from cdp_assets.identity.explain import evidence_between, whose
+from cdp_assets.identity.explain import whose
 from cdp_assets.identity.fields import OBJECTS
+from cdp_assets.identity.in_short import PairSaid, why_apart
 from cdp_assets.identity.lineage import Landed, landed
 from cdp_assets.identity.model import MatchModel
 from cdp_assets.identity.pairs import query_for
 from cdp_assets.identity.rules import ObjectRules, Ruleset, read_ruleset
 from cdp_assets.identity.scoring import open_scorer
 from cdp_assets.identity.sections import Criterion
-from cdp_assets.identity.vetoes import stage_vetoes
 from cdp_assets.identity.waterfall import Part, Weighing
 
 
@@ -89,6 +93,8 @@ class WhyNot:
     """Values in common that too many records carry, and are not compared."""
     values: dict[str, dict[str, str]]
     landed: dict[str, Landed | None]
+    in_short: str
+    """All of it in a sentence."""
 
 
 def why_not(
@@ -108,47 +114,44 @@ def why_not(
     records = [record_a, record_b]
     model = stage_compared(connection, object_name, ruleset, records)
     stage_asked_pair(connection, records)
-    facts = _facts(connection, rules, records)
+    facts = facts_against(connection, rules, records)
+    decisions = decisions_against(connection, people, records)
     values = compared_values(connection, object_name, records)
     found_rules = [
         _rule(connection, object_name, rules, name) for name in rules.match_rules
     ]
-    weight, parts = _score(connection, model)
+    weight, levels, parts = _score(connection, model)
     keys = _keys(connection, object_name, ruleset)
+    said = PairSaid(
+        rules=tuple(r.name for r in found_rules if r.holds and not r.too_common),
+        keys=tuple(key.name for key in keys if key.brings),
+        common=(
+            *(rule.name for rule in found_rules if rule.holds and rule.too_common),
+            *(key.name for key in keys if key.agrees and not key.brings),
+        ),
+        vetoes=tuple(facts),
+        weight=weight,
+        levels=tuple(levels),
+        link_weight=rules.model.link_weight if rules.model else None,
+    )
     return WhyNot(
         record_a,
         record_b,
         object_name,
         people,
-        _decisions(connection, people, records),
+        decisions,
         found_rules,
         keys,
         weight,
-        rules.model.link_weight if rules.model else None,
+        said.link_weight,
         model.version if model else None,
         parts,
         facts,
-        _shared(connection, object_name, rules, records),
+        shared_values(connection, object_name, rules, records),
         values,
         {record: landed(connection, record) for record in records},
+        decisions[0] if decisions else why_apart(said, model),
     )
-
-
-def _facts(
-    connection: duckdb.DuckDBPyConnection, rules: ObjectRules, records: list[str]
-) -> list[str]:
-    vetoes = {
-        each.rule
-        for each in evidence_between(connection, records)
-        if each.kind == "veto"
-    }
-    if rules.cannot_link:
-        stage_vetoes(connection, rules.cannot_link, "asked_pair", "asked_veto")
-        vetoes |= {
-            fact
-            for (fact,) in connection.execute("select fact from asked_veto").fetchall()
-        }
-    return sorted(vetoes)
 
 
 def _rule(
@@ -194,10 +197,10 @@ def _keys(
 
 def _score(
     connection: duckdb.DuckDBPyConnection, model: MatchModel | None
-) -> tuple[float | None, list[Part]]:
-    """The weight that the model gives the pair now, and its summands."""
+) -> tuple[float | None, list[int], list[Part]]:
+    """The weight that the model gives the pair now, its levels and its summands."""
     if model is None:
-        return None, []
+        return None, [], []
     with open_scorer(connection, model) as scorer:
         scorer.score("asked_pair", "asked_score")
     weight, levels = connection.execute(
@@ -207,64 +210,4 @@ def _score(
     names = [column[0] for column in sides.description or []]
     pair = [dict(zip(names, row, strict=True)) for row in sides.fetchall()]
     weighing = Weighing(model.version, model.settings, model.frequencies)
-    return weight, weighing.parts(levels, pair)
-
-
-def _decisions(
-    connection: duckdb.DuckDBPyConnection, people: dict[str, str], records: list[str]
-) -> list[str]:
-    """Decisions that keep the two, or any two records of their people, apart."""
-    rows = connection.execute(
-        f"""
-        with link as ({ANYBODYS_LINK})
-        select
-            coalesce(given_with, decision) as number,
-            first(record_l order by decision), first(record_r order by decision),
-            count(*), any_value(decided_by), any_value(reason)
-        from identity.decision
-        inner join link as l on record_l = l.record
-        inner join link as r on record_r = r.record
-        where undone_at is null and kind = 'different' and (
-            (l.id = $a and r.id = $b) or (l.id = $b and r.id = $a)
-        )
-        group by number order by number
-        """,
-        {"a": people[records[0]], "b": people[records[1]]},
-    ).fetchall()
-    return [
-        f"decision {number} keeps {left} and {right} apart"
-        + (f", and {pairs - 1} more pairs" if pairs > 1 else "")
-        + f", by {by}: {why or '-'}"
-        for number, left, right, pairs, by, why in rows
-    ]
-
-
-def _shared(
-    connection: duckdb.DuckDBPyConnection,
-    object_name: str,
-    rules: ObjectRules,
-    records: list[str],
-) -> list[str]:
-    found = []
-    for field in rules.shared:
-        column = OBJECTS[object_name][field].column
-        if not OBJECTS[object_name][field].many:
-            column = f"[{column}]"
-        rows = connection.execute(
-            f"""
-            select value, any_value(shared.records)
-            from (
-                select record, unnest({column}) as value from identity.node
-                where record in (select unnest($records::varchar[]))
-            )
-            inner join identity.shared_identifier as shared using (value)
-            where shared.object = $object and shared.field = $field
-            group by value having count(distinct record) = 2
-            """,
-            {"records": records, "object": object_name, "field": field},
-        ).fetchall()
-        found += [
-            f"{field} {value} is carried by {records:,} records and not compared"
-            for value, records in rows
-        ]
-    return found
+    return weight, levels, weighing.parts(levels, pair)

@@ -14,7 +14,11 @@ def in_words(found: WhyNot) -> str:
             f"{a} and {b} are one, {found.people[a]}: `cdp identity why {a} {b}` says "
             "why."
         )
-    lines = [f"{a} and {b} are two, {found.people[a]} and {found.people[b]}.", ""]
+    lines = [
+        f"{a} and {b} are two, {found.people[a]} and {found.people[b]}:",
+        f"  {found.in_short}.",
+        "",
+    ]
     lines += [*_against(found), "", "Match rules"]
     for rule in found.rules:
         lines += _rule(rule)

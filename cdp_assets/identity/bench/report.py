@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
+from cdp_assets.identity.bench.misses import Misses
 from cdp_assets.identity.bench.result import BenchResult
+from cdp_assets.identity.bench.scores import measures
 
 
 def render(result: BenchResult) -> Iterator[str]:
@@ -17,6 +19,8 @@ def render(result: BenchResult) -> Iterator[str]:
         f"{quality.b_cubed_recall:8.4f}{quality.b_cubed_f1:8.4f}"
     )
     yield ""
+    yield from _intervals(result)
+    yield ""
     yield (
         f"{result.records:,} records of {result.entities:,} entities became "
         f"{result.clusters:,} clusters, the largest of {result.largest:,}"
@@ -25,6 +29,9 @@ def render(result: BenchResult) -> Iterator[str]:
         f"blocking brings {result.ceiling:.1%} of {result.true_pairs:,} true pairs "
         "together directly"
     )
+    yield from _curve(result)
+    if result.misses:
+        yield from _misses(result.misses)
     if result.refused:
         yield (
             f"{result.refused:,} rows are no record of their own: repeated or refused"
@@ -35,4 +42,42 @@ def render(result: BenchResult) -> Iterator[str]:
     yield (
         f"{sum(result.seconds.values()):.1f} seconds, "
         f"{result.peak_bytes / 2**20:,.0f} MiB of memory at most"
+    )
+
+
+def _intervals(result: BenchResult) -> Iterator[str]:
+    yield (
+        f"intervals of 95 %, over {result.figures.islands:,} groups of entities that "
+        "share no cluster"
+    )
+    for name, figure in measures(result).items():
+        yield f"  {name:<20}{figure.low:8.4f} to {figure.high:.4f}"
+
+
+def _curve(result: BenchResult) -> Iterator[str]:
+    """The curve, without the points that change nothing."""
+    if not result.curve:
+        return
+    yield ""
+    yield "link weight  precision  recall      F1   false  missed  largest"
+    last = None
+    for point in result.curve:
+        in_force = point.threshold == result.link_weight
+        said = (point.right, point.false)
+        if said == last and not in_force:
+            continue
+        last = said
+        yield (
+            f"{point.threshold:11g}  {point.precision:9.4f}{point.recall:8.4f}"
+            f"{point.f1:8.4f}{point.false:8,}{point.missed:8,}{point.largest:9,}"
+            + ("  in force" if in_force else "")
+        )
+    yield ""
+
+
+def _misses(found: Misses) -> Iterator[str]:
+    yield (
+        f"{found.false_merges:,} pairs are wrongly one, {found.missed:,} are missed"
+        + (f" ({found.unresolved:,} for want of a record)" if found.unresolved else "")
+        + f"; misses.csv says why of {found.written:,}"
     )

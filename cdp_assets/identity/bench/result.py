@@ -6,9 +6,13 @@ from pathlib import Path
 import duckdb
 
 from cdp_assets.identity.bench.declared import BenchMap
+from cdp_assets.identity.bench.misses import Misses
 from cdp_assets.identity.bench.records import STREAM, column_fields
 from cdp_assets.identity.bench.truth import stage_truth
 from cdp_assets.identity.evaluation import Quality, quality_of
+from cdp_assets.identity.judging.curve import Point, curve
+from cdp_assets.identity.judging.intervals import Figures, figures_of
+from cdp_assets.identity.sections import ModelUse
 from cdp_assets.identity.verdict import Verdict
 
 
@@ -17,6 +21,11 @@ class BenchResult:
     """What came of a file."""
 
     quality: Quality
+    figures: Figures
+    """The same with intervals of 95 %."""
+    curve: list[Point]
+    """What other link weights would have made; empty without a model."""
+    link_weight: float
     records: int
     refused: int
     entities: int
@@ -30,6 +39,8 @@ class BenchResult:
     """Where and why the first row that could not be loaded was refused."""
     seconds: dict[str, float] = field(default_factory=dict)
     peak_bytes: int = 0
+    misses: Misses | None = None
+    """Where they were asked for."""
 
 
 def export_clusters(
@@ -62,6 +73,7 @@ def compare(
     connection: duckdb.DuckDBPyConnection,
     declared: BenchMap,
     truth: Path,
+    use: ModelUse | None,
 ) -> BenchResult:
     """Read the truth, for the first time, and count."""
     stage_truth(connection, truth)
@@ -89,6 +101,9 @@ def compare(
     ).fetchall()[0]
     return BenchResult(
         quality=quality_of(connection, "truth_cluster"),
+        figures=figures_of(connection, "truth_cluster"),
+        curve=curve(connection, "truth_cluster", use, declared.object) if use else [],
+        link_weight=use.link_weight if use else 0.0,
         records=int(count),
         refused=0,
         entities=entities,

@@ -13,6 +13,7 @@ import duckdb
 from cdp_assets.identity.bench.canonical import Canonical
 from cdp_assets.identity.bench.declared import BenchMap, read_map
 from cdp_assets.identity.bench.facts import facts_kept, without_broken
+from cdp_assets.identity.bench.misses import write_misses
 from cdp_assets.identity.bench.records import (
     layout_of,
     load_records,
@@ -20,6 +21,7 @@ from cdp_assets.identity.bench.records import (
     stream_of,
 )
 from cdp_assets.identity.bench.result import BenchResult, compare, export_clusters
+from cdp_assets.identity.bench.scores import write_scores
 from cdp_assets.identity.bench.training import train_on
 from cdp_assets.identity.bench.truth import check_truth
 from cdp_assets.identity.bench.values import settle_national_numbers
@@ -48,6 +50,7 @@ def bench(
     *,
     ruleset: Path = GENERIC,
     out: Path,
+    misses: bool = False,
     say: Say = print,
 ) -> BenchResult:
     """Resolve a labelled file and compare the result with its truth.
@@ -57,7 +60,9 @@ def bench(
         truth: CSV of ``source, record_id, entity_id``; more columns do no harm.
         map_file: What the columns of ``records`` mean.
         ruleset: The rules to resolve by.
-        out: Where ``clusters.csv`` goes; made if it is not there.
+        out: Where ``clusters.csv``, ``scores.csv`` and ``curve.csv`` go; made if it is
+            not there.
+        misses: Write ``misses.csv`` too, every wrong pair and why.
         say: Told one line per step.
 
     Raises:
@@ -79,10 +84,17 @@ def bench(
             settle_national_numbers(connection)
         with clock.step("map"):
             Canonical(connection, declared).build()
-        verdicts = _resolve(connection, declared, rules, clock)
+        verdicts, model, used = _resolve(connection, declared, rules, clock)
         with clock.step("compare with the truth"):
             export_clusters(connection, declared, out / "clusters.csv")
-            result = compare(connection, declared, truth)
+            result = compare(connection, declared, truth, used.model)
+            write_scores(result, out)
+        if misses:
+            with clock.step("misses"):
+                file = out / "misses.csv"
+                result.misses = write_misses(
+                    connection, declared.object, used, model, file
+                )
         result.verdicts = verdicts
         result.refused = loaded.rows_in - result.records
         result.refusal = refusals(connection, spec)
@@ -96,8 +108,12 @@ def _resolve(
     declared: BenchMap,
     ruleset: Ruleset,
     clock: Clock,
-) -> list[Verdict]:
-    """Train and resolve; the gates are judged and hold nothing."""
+) -> tuple[list[Verdict], MatchModel | None, ObjectRules]:
+    """Train and resolve; the gates are judged and hold nothing.
+
+    Returns:
+        The verdicts, and the model and the rules that the file was resolved by.
+    """
     rules: ObjectRules = getattr(ruleset, declared.object)
     opened = ruleset.model_copy(
         update={
@@ -119,7 +135,7 @@ def _resolve(
         if step == "nodes" or step.startswith(own):
             clock.seconds[f"resolve: {step.removeprefix(own)}"] = seconds
             clock.say(f"resolve: {step.removeprefix(own)}: {seconds:.1f} s")
-    return [
+    verdicts = [
         Verdict(
             verdict.gate,
             getattr(rules.gates, verdict.gate, verdict.limit),
@@ -128,6 +144,7 @@ def _resolve(
         )
         for verdict in result.outcomes[declared.object].verdicts
     ]
+    return verdicts, model, getattr(opened, declared.object)
 
 
 def _train(

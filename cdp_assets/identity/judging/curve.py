@@ -56,7 +56,7 @@ def thresholds(use: ModelUse) -> list[float]:
     return sorted(steps | {use.link_weight})
 
 
-def stage_open_pairs(connection: duckdb.DuckDBPyConnection) -> None:
+def stage_open_pairs(connection: duckdb.DuckDBPyConnection, object_name: str) -> None:
     """Build ``open_pair``: the pairs that may link, and ``opens_at``, up to where."""
     connection.execute(
         f"""
@@ -65,16 +65,20 @@ def stage_open_pairs(connection: duckdb.DuckDBPyConnection) -> None:
             node_l, node_r,
             if(bool_or(kind in ('rule', 'decision')), {_ALWAYS}, max(match_weight))
                 as opens_at
-        from identity.evidence where object = 'individual'
+        from identity.evidence where object = $object
         group by node_l, node_r
         having bool_or(kind = 'decision' and rule = 'same')
             or not bool_or(kind in ('veto', 'decision'))
-        """
+        """,
+        {"object": object_name},
     )
 
 
 def curve(
-    connection: duckdb.DuckDBPyConnection, truth: str, use: ModelUse
+    connection: duckdb.DuckDBPyConnection,
+    truth: str,
+    use: ModelUse,
+    object_name: str = "individual",
 ) -> list[Point]:
     """The points of the curve, by rising threshold.
 
@@ -82,15 +86,21 @@ def curve(
         connection: The warehouse; reading is enough.
         truth: A table of ``record``, ``entity``.
         use: How the ruleset uses its model.
+        object_name: Whose records.
     """
-    stage_open_pairs(connection)
+    stage_open_pairs(connection, object_name)
     connection.execute(
         f"""
         create or replace temp table curve_cell as
         select entity, coalesce(node_id, -row_number() over ()) as label, 1 as n
         from {truth} left join (
-            from identity.node where object = 'individual'
-        ) using (record);
+            from identity.node where object = $object
+        ) using (record)
+        """,
+        {"object": object_name},
+    )
+    connection.execute(
+        """
         create or replace temp table curve_label as
         select node_l as node_id, node_l as label from open_pair
         union

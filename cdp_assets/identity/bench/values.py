@@ -10,15 +10,18 @@ from cdp_assets.streams.reference import normalise_phone
 # Programs write these where a value is missing.
 _EMPTY = "('', 'nan', 'null', 'none', 'n/a', '\\n', '<na>', 'nat', '-', '--', '?', '.')"
 
-# Forms that say themselves which part is the year and which the month.
-_DATES = [
-    "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d %b %Y", "%d %B %Y", "%b %d %Y",
-    "%B %d %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d-%b-%y",
+# Of dates that begin with a year of four digits; the last have day and month the wrong
+# way round, where the right one makes a date that there is not.
+_YEAR_FIRST = [
+    "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%Y-%d-%m", "%Y/%d/%m", "%Y%d%m",
+]  # fmt: skip
+# Forms that say themselves which part is the month.
+_MONTH_NAMED = [
+    "%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y", "%b %d, %Y", "%B %d, %Y",
+    "%d-%b-%Y", "%d-%b-%y",
 ]  # fmt: skip
 _DAY_FIRST = ["%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%d/%m/%y", "%d.%m.%y"]
 _MONTH_FIRST = ["%m/%d/%Y", "%m.%d.%Y", "%m-%d-%Y", "%m/%d/%y", "%m.%d.%y"]
-# Day and month the wrong way round make a date that there is not.
-_SWAPPED = ["%Y-%d-%m", "%Y/%d/%m", "%Y%d%m"]
 
 # Of two digits, a year up to this one is of this century.
 _THIS_CENTURY = 26
@@ -49,14 +52,18 @@ def date_of(
     """
     value = f"regexp_replace({column}, '[T ][0-9]{{1,2}}:[0-9]{{2}}.*$|\\.0$', '')"
     filled = f"replace(replace({value}, '-00', '-01'), '/00/', '/01/')"
-    day, month = _DAY_FIRST, _MONTH_FIRST
-    forms = [*_DATES, *(day + month if _day_first(connection, table, column) else
-                        month + day), *_SWAPPED]  # fmt: skip
-    if form:
-        forms = [form, *forms]
-    listed = ", ".join(f"'{each.replace(chr(39), chr(39) * 2)}'" for each in forms)
+    ours = [form] if form else []
+    numbers = [_MONTH_FIRST, _DAY_FIRST]
+    if _day_first(connection, table, column):
+        numbers.reverse()
+    others = [*ours, *_MONTH_NAMED, *numbers[0], *numbers[1]]
     year = f"regexp_extract({value}, '(?:^|[^0-9])(1[0-9]{{3}}|20[0-9]{{2}})', 1)"
-    read = f"try_cast(try_strptime({filled}, [{listed}]) as date)"
+    # DuckDB's %Y takes 8/2/06 for the sixth of February in the year 8.
+    read = (
+        f"try_cast(if(regexp_matches({value}, '^[0-9]{{4}}'), "
+        f"try_strptime({filled}, [{_listed([*ours, *_YEAR_FIRST])}]), "
+        f"try_strptime({filled}, [{_listed(others)}])) as date)"
+    )
     return f"""
         coalesce(
             if(year({read}) < 100,
@@ -67,6 +74,11 @@ def date_of(
             try_cast({year} || '-01-01' as date)
         )
     """
+
+
+def _listed(forms: list[str]) -> str:
+    """Forms of dates as a list in SQL."""
+    return ", ".join("'" + form.replace("'", "''") + "'" for form in forms)
 
 
 def _day_first(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> bool:

@@ -24,7 +24,10 @@ class Pair:
 
 
 def partition(
-    pairs: list[Pair], join_weight: float, unseen_weight: float = 0.0
+    pairs: list[Pair],
+    join_weight: float,
+    unseen_weight: float = 0.0,
+    ambiguous_within: float | None = None,
 ) -> dict[str, str]:
     """Split one group into parts without contradictions.
 
@@ -32,11 +35,14 @@ def partition(
         pairs: The compared pairs of the group; records are names.
         join_weight: The average weight from which two parts are joined.
         unseen_weight: What a pair that is not among ``pairs`` weighs.
+        ambiguous_within: A part that fits two others which contradict each other, by
+            averages no farther apart than this, is joined to neither. None joins it to
+            the better one.
 
     Returns:
         For every record the smallest record of its part.
     """
-    parts = _Parts(pairs, join_weight, unseen_weight)
+    parts = _Parts(pairs, join_weight, unseen_weight, ambiguous_within)
     parts.join_all()
     return {
         record: min(members) for members in parts.members.values() for record in members
@@ -47,8 +53,13 @@ class _Parts:
     """Average-linkage clustering over a sparse set of pairs, best first."""
 
     def __init__(
-        self, pairs: list[Pair], join_weight: float, unseen_weight: float
+        self,
+        pairs: list[Pair],
+        join_weight: float,
+        unseen_weight: float,
+        ambiguous_within: float | None,
     ) -> None:
+        self._ambiguous_within = ambiguous_within
         self._join_weight = join_weight
         self._unseen_weight = unseen_weight
         records = {record for pair in pairs for record in (pair.left, pair.right)}
@@ -80,16 +91,37 @@ class _Parts:
                 continue
             if len(self.members.get(b, ())) != size_b:
                 continue
-            self._join(a, b)
+            if not (self._is_ambiguous(a, b) or self._is_ambiguous(b, a)):
+                self._join(a, b)
+
+    def _is_ambiguous(self, part: str, other: str) -> bool:
+        """Whether ``part`` fits one that contradicts ``other`` about as well."""
+        if self._ambiguous_within is None:
+            return False
+        least = self._average(part, other) - self._ambiguous_within
+        return any(
+            vetoes
+            and self._may_join(part, rival)
+            and self._average(part, rival) >= least
+            for rival, (_, _, _, vetoes) in self._between[other].items()
+            if rival in self._between[part]
+        )
+
+    def _average(self, a: str, b: str) -> float:
+        """What the pairs between two parts weigh on average."""
+        weight, pairs, _, _ = self._between[a][b]
+        all_pairs = len(self.members[a]) * len(self.members[b])
+        return (weight + self._unseen_weight * (all_pairs - pairs)) / all_pairs
+
+    def _may_join(self, a: str, b: str) -> bool:
+        _, _, links, vetoes = self._between[a][b]
+        return bool(links and not vetoes and self._average(a, b) >= self._join_weight)
 
     def _offer(self, a: str, b: str) -> None:
-        weight, pairs, links, vetoes = self._between[a][b]
-        sizes = len(self.members[a]), len(self.members[b])
-        all_pairs = sizes[0] * sizes[1]
-        average = (weight + self._unseen_weight * (all_pairs - pairs)) / all_pairs
-        if links and not vetoes and average >= self._join_weight:
-            a, b, sizes = (a, b, sizes) if a < b else (b, a, sizes[::-1])
-            heapq.heappush(self._queue, (-average, a, b, *sizes))
+        if self._may_join(a, b):
+            a, b = (a, b) if a < b else (b, a)
+            sizes = len(self.members[a]), len(self.members[b])
+            heapq.heappush(self._queue, (-self._average(a, b), a, b, *sizes))
 
     def _join(self, a: str, b: str) -> None:
         """Join ``b`` into ``a``, the part of the smaller record."""

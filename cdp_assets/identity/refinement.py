@@ -47,9 +47,13 @@ def stage_people(
     groups = 0
     parts: list[tuple[str, str]] = []
     for pairs in _contradicted_groups(connection):
-        parts.extend(
-            partition(pairs, refinement.join_weight, refinement.unseen_weight).items()
+        found = partition(
+            pairs,
+            refinement.join_weight,
+            refinement.unseen_weight,
+            refinement.ambiguous_within,
         )
+        parts.extend(found.items())
         groups += 1
     if parts:
         _cut(connection, parts)

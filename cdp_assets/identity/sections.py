@@ -137,7 +137,9 @@ class Refinement(Declaration):
     from which two parts are joined. Groups above ``largest_group`` are judged by their
     candidate pairs alone, because comparing all their pairs grows with the square; a
     pair that was not compared weighs ``unseen_weight``. With ``count_prior`` all these
-    weights count the prior: 0 is then as likely one person as two.
+    weights count the prior: 0 is then as likely one person as two. A part that fits two
+    others which contradict each other, by averages no more than ``ambiguous_within``
+    apart, is joined to neither; without it to the better one.
     """
 
     contradiction_weight: float = -6.0
@@ -145,6 +147,7 @@ class Refinement(Declaration):
     largest_group: int = pydantic.Field(default=300, ge=3)
     unseen_weight: float = 0.0
     count_prior: bool = False
+    ambiguous_within: float | None = pydantic.Field(default=None, ge=0)
 
 
 class Gates(Declaration):

@@ -77,11 +77,16 @@ _IDENTIFIERS = f"""
         or damerau_levenshtein(l.identifiers[1], r.identifiers[1]) > 2)
 """
 
+# What a name sounds like without its vowels: Keeley and Kaylee, Mohamed and Muhammed.
+_CONSONANTS = "regexp_replace({0}.first_name_sound, '[aeiou]', '', 'g')"
+
 # Who lives together shares last name, address and often the inbox. First names that
 # have nothing in common are two people, unless birth date or a number say otherwise.
 _NOTHING_PERSONAL = f"""
     not ({sided(" or ".join(f"({form})" for form in same_first_name()))})
     and {sided(FIRST_NAME_SIMILARITY)} < 0.75
+    and not coalesce(length({_CONSONANTS.format("l")}) > 1
+        and {_CONSONANTS.format("l")} = {_CONSONANTS.format("r")}, false)
     and not coalesce(list_contains(r.first_name_forms, l.middle_name), false)
     and not coalesce(list_contains(l.first_name_forms, r.middle_name), false)
     and not coalesce(list_contains(l.last_name_words, r.first_name), false)

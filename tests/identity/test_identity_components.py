@@ -74,6 +74,40 @@ def test_the_bridge_goes_with_whom_it_agrees_more() -> None:
     assert parts(found) == {frozenset({"john", "sub"}), frozenset({"mary"})}
 
 
+JOHNS = (
+    ("born 1970", "no date", 7.1, "l"),
+    ("born 1990", "no date", 6.0, "l"),
+    ("born 1970", "born 1990", 5.0, "v"),
+)
+
+
+def test_who_fits_two_that_contradict_each_other_is_neither() -> None:
+    """Father and son of one name and home: a record without a date may be either's."""
+    assert parts(partition(pairs(*JOHNS), 0.0, ambiguous_within=2)) == {
+        frozenset({"born 1970"}),
+        frozenset({"born 1990"}),
+        frozenset({"no date"}),
+    }
+    assert parts(partition(pairs(*JOHNS), 0.0, ambiguous_within=1)) == {
+        frozenset({"born 1970", "no date"}),
+        frozenset({"born 1990"}),
+    }
+
+
+def test_two_of_whom_neither_has_a_place_are_still_one() -> None:
+    """Nor is a part kept from a person whose rival it has no link with."""
+    twice = [
+        ("no date", "none", 6.0, "l"),
+        ("born 1970", "none", 6.5, "l"),
+        ("born 1990", "none", 6.0, "l"),
+    ]
+    found = partition(pairs(*JOHNS, *twice), 0.0, ambiguous_within=2)
+    assert frozenset({"no date", "none"}) in parts(found)
+    unlinked = [(a, b, w, "" if f == "l" and w < 7 else f) for a, b, w, f in JOHNS]
+    found = partition(pairs(*unlinked), 0.0, ambiguous_within=2)
+    assert frozenset({"born 1970", "no date"}) in parts(found)
+
+
 def test_parts_are_judged_by_all_their_pairs_and_not_by_the_best_one() -> None:
     """One strong link between two groups that disagree in all else is a mistake."""
     strong = [
@@ -113,10 +147,11 @@ def test_no_part_holds_a_contradiction_and_the_order_of_pairs_cannot_matter(
         for index, a in enumerate(names)
         for b in names[index + 1 :]
     ]
-    found = partition(said, 0.0)
+    within = data.draw(st.sampled_from([None, 0.0, 2.0]))
+    found = partition(said, 0.0, ambiguous_within=within)
     shuffled = data.draw(st.permutations(said))
     turned = [Pair(p.right, p.left, p.weight, p.linked, p.vetoed) for p in shuffled]
-    assert partition(turned, 0.0) == found
+    assert partition(turned, 0.0, ambiguous_within=within) == found
     assert set(found) == set(names)
     assert not [p for p in said if p.vetoed and found[p.left] == found[p.right]]
 

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 import yaml
 
+from cdp_assets.identity.compared_records import stage_compared
 from cdp_assets.identity.components import stage_components
-from cdp_assets.identity.rules import RULESET, Ruleset
+from cdp_assets.identity.rules import RULESET, Ruleset, read_ruleset
+from cdp_assets.identity.vetoes import stage_vetoes
 
 HOME = {"street": "Elm Street 5", "city": "Boston", "postal": "02108"}
 
@@ -122,6 +124,36 @@ def test_a_household_is_no_person(scene: Any) -> None:
     assert ("veto", "nothing_personal") in scene.rows(
         "select kind, rule from identity.evidence"
     )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "contradict"),
+    [
+        ("Keeley", "Kaylee", False),
+        ("Mohd", "Muhammad", False),
+        ("Keeley", "Tobias", True),
+        ("Ia", "Oe", True),
+        (None, "Kaylee", False),
+    ],
+)
+def test_names_that_differ_in_vowels_alone_are_no_contradiction(
+    scene: Any, one: str | None, other: str, contradict: bool
+) -> None:
+    """Of two consonants or more: Ia and Oe have none that could be the same."""
+    scene.connection.execute(
+        "insert into reference.nickname values ('mohd', 'mohammed'), "
+        "('muhammad', 'mohammed')"
+    )
+    scene.person("crm_contact:1", one, "Jones", email="k@b.org")
+    scene.person("crm_contact:2", other, "Jones", email="k@b.org")
+    scene.resolve()
+    stage_compared(scene.connection, "individual", read_ruleset(), None)
+    scene.connection.execute(
+        "create temp table pair as select min(node_id) as node_l, "
+        "max(node_id) as node_r from staged_matchable"
+    )
+    stage_vetoes(scene.connection, ["nothing_personal_agrees"], "pair", "found")
+    assert bool(scene.rows("from found")) is contradict
 
 
 def test_a_year_in_the_mailbox_tells_father_from_son(scene: Any) -> None:

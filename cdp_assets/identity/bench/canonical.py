@@ -69,7 +69,7 @@ class Canonical:
             self._create(name)
         connection.execute(
             """
-            create table dmo.party_attribute (
+            create or replace table dmo.party_attribute (
                 party_id varchar, attribute_name varchar, attribute_value varchar,
                 data_source_id varchar, data_source_object_id varchar,
                 source_record_id varchar, created_date timestamp,
@@ -99,7 +99,9 @@ class Canonical:
             f"{quoted(column['name'])} {column['data_type']}"
             for column in contract["models"][0]["columns"]
         )
-        self._connection.execute(f"create table dmo.{quoted(name)} ({columns})")
+        self._connection.execute(
+            f"create or replace table dmo.{quoted(name)} ({columns})"
+        )
 
     def _stage_cells(self) -> None:
         """``bench_cell``: one row per record, one column per attribute."""

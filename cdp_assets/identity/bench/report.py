@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from cdp_assets.identity.bench.in_turn import InTurn
 from cdp_assets.identity.bench.misses import Misses
 from cdp_assets.identity.bench.result import BenchResult
 from cdp_assets.identity.bench.scores import measures
@@ -42,6 +43,30 @@ def render(result: BenchResult) -> Iterator[str]:
     yield (
         f"{sum(result.seconds.values()):.1f} seconds, "
         f"{result.peak_bytes / 2**20:,.0f} MiB of memory at most"
+    )
+
+
+def render_in_turn(found: InTurn) -> Iterator[str]:
+    """The scores after each load, and whether one load of all would be the same."""
+    for number, turn in enumerate(found.turns, start=1):
+        quality, result = turn.result.quality, turn.result
+        yield f"after load {number}, {turn.load.records.name}: {turn.way.name}, " + (
+            f"{turn.way.reason}"
+        )
+        yield (
+            f"  {result.records:,} records of {result.entities:,} entities became "
+            f"{result.clusters:,} clusters, the largest of {result.largest:,}"
+        )
+        yield (
+            f"  pairwise P {quality.precision:.4f} R {quality.recall:.4f} "
+            f"F1 {quality.f1:.4f} ({result.figures.f1.low:.4f} to "
+            f"{result.figures.f1.high:.4f}), B-cubed F1 {quality.b_cubed_f1:.4f}"
+        )
+    yield (
+        "one load of all of them makes the same people"
+        if not found.differing
+        else f"one load of all of them puts {found.differing:,} records together with "
+        "others: this is a fault of the program"
     )
 
 

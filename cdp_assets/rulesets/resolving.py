@@ -104,11 +104,14 @@ def _remove(folder: Path) -> None:
 
 
 def _look_at_warehouse(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make a view of every canonical table, and of the nicknames."""
+    """Make a view of every canonical table, and of the nicknames.
+
+    Of tables alone: a view of dbt's names the database that it was made in.
+    """
     tables = connection.execute(
         """
         select table_schema, table_name from information_schema.tables
-        where table_catalog = $warehouse and (
+        where table_catalog = $warehouse and table_type = 'BASE TABLE' and (
             table_schema = 'dmo'
             or (table_schema = 'reference' and table_name = 'nickname')
         ) order by all

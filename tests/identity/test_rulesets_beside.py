@@ -40,6 +40,14 @@ def published(scene_of: Any, warehouse: Warehouse) -> Warehouse:
         for number in range(20):
             scene.person(f"shop_customer:{number}", f"Wo{number}", f"Vu{number}ski")
         assert scene.resolve().status == "promoted"
+        # As dbt makes them: they name their database, and mean nothing in another.
+        scene.connection.execute(
+            "create view dmo.website_engagement as from warehouse.dmo.lead"
+        )
+        scene.connection.execute("create table ops.nowhere as select 1 as id")
+        scene.connection.execute(
+            "create view dmo.elsewhere as from warehouse.ops.nowhere"
+        )
     return warehouse
 
 

@@ -47,6 +47,8 @@ def run(paths: Paths) -> Run:
         ("quarantine show crm_contakt", "did you mean 'crm_contact'?"),
         ("quarantine replay crm_contact", "load something first"),
         ("quarantine drop crm_contact", "load something first"),
+        ("activate cart_abandoners --dry-run", "load something first"),
+        ("activate cart_abandoners --release", "load something first"),
         ("outbox list", "nothing was planned yet"),
         ("outbox list --state lost", "'lost' is not one of 'pending'"),
         ("outbox show 999999", "nothing was planned yet"),

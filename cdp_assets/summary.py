@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import duckdb
 
 from cdp_assets.activation.dead_letters import count_states
-from cdp_assets.activation.destination_spec import WebhookSpec
+from cdp_assets.activation.destination_spec import variables
 from cdp_assets.activation.outbox import Outbox
 from cdp_assets.data_actions.spec import load_senders
 from cdp_assets.declarations import quoted
@@ -92,14 +92,9 @@ def _unset(paths: Paths) -> Iterator[str]:
     waits, declared = waiting(paths), load_senders()
     for name in waits:
         destination = declared[name].destination if name in declared else None
-        if isinstance(destination, WebhookSpec):
-            unset = [
-                variable
-                for variable in (destination.url_env, destination.secret_env)
-                if not os.environ.get(variable)
-            ]
-            if unset:
-                yield f"  {name} waits for the environment's {' and '.join(unset)}"
+        needed = variables(destination) if destination else ()
+        if unset := [each for each in needed if not os.environ.get(each)]:
+            yield f"  {name} waits for the environment's {' and '.join(unset)}"
 
 
 def examples(connection: duckdb.DuckDBPyConnection) -> list[str]:

@@ -215,3 +215,11 @@ DestinationSpec = Annotated[
     FileSpec | S3Spec | SftpSpec | AmqpSpec | WebhookSpec | HttpSpec | SqlSpec,
     pydantic.Field(discriminator="kind"),
 ]
+
+
+def variables(destination: DestinationSpec) -> tuple[str, ...]:
+    """The environment variables that a destination cannot do without."""
+    named = [value for name, value in destination if name.endswith("_env") and value]
+    if isinstance(destination, HttpSpec):
+        named += destination.environment.values()
+    return tuple(named)

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cdp_assets.activation.claims import _FIRST_OF_PERSON
 from cdp_assets.activation.delivery import DeliveryResult, deliver, deliver_activation
@@ -18,7 +20,7 @@ from cdp_assets.activation.settlement import settle
 from cdp_assets.activation.spec import check_destination
 from cdp_assets.declarations import DeclarationError
 from cdp_assets.paths import Paths
-from cdp_assets.warehouse import transaction
+from cdp_assets.warehouse import Warehouse, transaction
 from tests.activation.conftest import WEBHOOK
 from tests.activation.contracts import CONTRACTS, Service, serving
 from tests.activation.waiting import AS_OF, Answering, asked, declare, fill
@@ -340,6 +342,154 @@ def test_a_rehearsal_names_both_people_and_no_values(couple: Any, told: Any) -> 
     first = found.rows[0]
     assert (first.operation, first.previous_individual_id) == ("alias", "ada")
     assert (first.unified_individual_id, first.fields) == ("bob", ())
+
+
+class Keeping(Told):
+    """Knows whom it holds, and takes nothing that makes no sense to it."""
+
+    def __init__(self, merged: dict[str, str]) -> None:
+        super().__init__()
+        self.holds: set[str] = set()
+        self.merged = merged
+
+    def answer(self, batch: Batch) -> list[Reply]:
+        (reply,) = super().answer(batch)
+        (one,) = batch.changes
+        person, previous = one.unified_individual_id, one.previous_individual_id
+        if reply.outcome != "delivered":
+            return [reply]
+        if previous is not None:
+            assert self.merged.get(previous) == person, "they are two people"
+            assert previous in self.holds, "it never heard of them"
+            self.holds.remove(previous)
+            self.holds.add(person)
+        elif one.operation == "remove":
+            assert person in self.holds, "it never heard of them"
+            self.holds.remove(person)
+        else:
+            self.holds.add(person)
+        return [reply]
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["leave", "enter", "yes", "no", "merge", "undo", "away"]),
+        st.sampled_from(["ada", "bob", "cyd"]),
+        st.sampled_from(["ada", "bob", "cyd"]),
+    ),
+    min_size=2,
+    max_size=8,
+)
+
+
+QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+
+
+@settings(max_examples=4, **QUIET)
+@given(steps)
+def test_after_any_merges_the_destination_holds_exactly_who_it_may(
+    tmp_path_factory: pytest.TempPathFactory,
+    world: Any,
+    activation: Any,
+    history: list[tuple[str, str, str]],
+) -> None:
+    """Merged, undone and merged again, with consent that comes and goes."""
+    root = tmp_path_factory.mktemp("data")
+    live_through(root, type(world), activation(operations=ALL), history)
+
+
+@pytest.mark.long
+@settings(max_examples=150, **QUIET)
+@given(steps)
+def test_after_many_merges_the_destination_holds_exactly_who_it_may(
+    tmp_path_factory: pytest.TempPathFactory,
+    world: Any,
+    activation: Any,
+    history: list[tuple[str, str, str]],
+) -> None:
+    root = tmp_path_factory.mktemp("data")
+    live_through(root, type(world), activation(operations=ALL), history)
+
+
+def live_through(
+    root: Path, kind: Any, spec: Any, history: list[tuple[str, str, str]]
+) -> None:
+    paths = Paths(root)
+    with Warehouse(paths).writing("a test") as connection:
+        people = People(kind(paths, connection))
+        destination = Keeping(people.merged)
+        for action, name, other in [("enter", "ada", "ada"), *history]:
+            people.step(action, name, other)
+            destination.is_away = action == "away"
+            run_once(people.world, spec, destination)
+        destination.is_away = False
+        # What was withheld or waited in one run is put right by the next.
+        for _ in range(2):
+            run_once(people.world, spec, destination)
+
+        assert destination.holds == people.expected()
+        destination.heard.clear()
+        run_once(people.world, spec, destination)
+        assert destination.heard == []
+
+
+def run_once(world: Any, spec: Any, destination: Told) -> None:
+    world.send_off(spec)
+    budget = 0.05 if destination.is_away else 5
+    deliver(world.outbox, spec, destination, at=AS_OF, budget_seconds=budget)
+    with world.outbox.connect() as connection:
+        connection.execute("delete from breaker")
+    with transaction(world.connection):
+        settle(world.connection, world.outbox)
+
+
+class People:
+    """Three people, who become one another and themselves again."""
+
+    def __init__(self, world: Any) -> None:
+        self.world = world
+        self.merged: dict[str, str] = {}
+        self.alive = {name: name for name in ("ada", "bob", "cyd")}
+        self.inside = set(self.alive)
+        self.consent = dict.fromkeys(self.alive, True)
+        for name in self.alive:
+            world.person(name)
+
+    def step(self, action: str, name: str, other: str) -> None:
+        """Do one thing to whoever has the name's first records."""
+        if action in ("yes", "no"):
+            self.consent[name] = action == "yes"
+            status = {"yes": "opt_in", "no": "opt_out"}[action]
+            self.world.consent(f"{name}@example.test", status)
+        elif action == "leave" and name in self.inside:
+            self.inside.remove(name)
+            self.world.leaves(self.alive[name])
+        elif action == "enter" and name in self.alive and name not in self.inside:
+            self.inside.add(name)
+            self.world.enters(self.alive[name])
+        elif action == "merge" and name != other and {name, other} <= set(self.alive):
+            retired, living = self.alive.pop(name), self.alive[other]
+            self.inside.discard(name)
+            self.world.vanishes(retired)
+            self.lead(retired, living)
+        elif action == "undo" and name not in self.alive:
+            fresh = f"{name}{len(self.merged)}"
+            for retired in [key for key in self.merged if key.startswith(name)]:
+                self.lead(retired, fresh)
+            self.alive[name] = fresh
+            self.inside.add(name)
+            self.world.person(fresh, email=None)
+            self.world.email(fresh, f"{name}@example.test")
+
+    def lead(self, retired: str, living: str) -> None:
+        """As identity does: always in one hop to the living."""
+        for one, leads in [(retired, retired), *self.merged.items()]:
+            if leads == retired or one == retired:
+                self.merged[one] = living
+                self.world.leads(one, living)
+
+    def expected(self) -> set[str]:
+        return {self.alive[name] for name in self.inside if self.consent[name]}
 
 
 TABLE = """

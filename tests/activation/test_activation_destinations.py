@@ -20,7 +20,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from cdp_assets.activation.destination_spec import FileSpec, Retry, WebhookSpec
+from cdp_assets.activation.destination_spec import (
+    FileSpec,
+    Retry,
+    WebhookSpec,
+    variables,
+)
 from cdp_assets.activation.destinations.file import FileDestination
 from cdp_assets.activation.destinations.opening import open_destination
 from cdp_assets.activation.destinations.protocol import (
@@ -43,6 +48,7 @@ from cdp_assets.activation.signing import (
     verify,
 )
 from cdp_assets.paths import Paths
+from tests.activation.conftest import WEBHOOK
 from tests.activation.contracts import serving
 
 NOW = dt.datetime(2026, 6, 1, 12)
@@ -364,6 +370,23 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(
 
     with pytest.raises(NotConfiguredError, match=rf"'cdp-assets\[{kind}\]'"):
         open_destination(activation(destination=destination), paths, {})
+
+
+def test_a_destination_says_which_variables_it_waits_for(activation: Any) -> None:
+    """`cdp run` names those that are not set: nothing else says why nothing leaves."""
+
+    def named(**destination: Any) -> tuple[str, ...]:
+        return variables(activation(destination=destination).destination)
+
+    assert named(kind="file", format="csv") == ()
+    assert named(**WEBHOOK) == ("HOOK_URL", "HOOK_SECRET")
+    assert set(named(**S3, **FILES)) == {"A", "S"}
+    assert set(
+        named(kind="sftp", url_env="U", key_env="K", host_keys_env="H", **FILES)
+    ) == {"U", "K", "H"}
+    assert named(
+        kind="http", template="hubspot", environment={"token": "CDP_TOKEN"}
+    ) == ("CDP_TOKEN",)
 
 
 def test_retry_after_is_read_in_both_its_forms() -> None:

@@ -16,20 +16,14 @@ from typing import Any
 import pytest
 
 from cdp_assets.activation.delivery import deliver_activation
-from cdp_assets.activation.destinations.protocol import (
-    Batch,
-    Change,
-    NotConfiguredError,
-    Reply,
-)
+from cdp_assets.activation.destinations.protocol import NotConfiguredError, Reply
 from cdp_assets.activation.outbox import Outbox
 from cdp_assets.paths import Paths
+from tests.activation.filed import NAME, batch, change, outcome
 from tests.activation.waiting import AS_OF, asked, declare, fill
 
 paramiko = pytest.importorskip("paramiko", reason="paramiko is not installed")
 
-FIELDS = (("email", "VARCHAR"), ("value", "DECIMAL(18,2)"))
-NAME = "welcome-1-1-abc.csv"
 SFTP = {
     "kind": "sftp",
     "format": "csv",
@@ -149,28 +143,6 @@ def opened(server: Server, upload: Path, tmp_path: Path) -> Iterator[Any]:
     yield open_it
     for one in destinations:
         one.close()
-
-
-def change(number: int = 1, email: str | None = None) -> Change:
-    address = email or f"p{number}@example.test"
-    return Change(
-        number,
-        f"msg_{number}",
-        "welcome",
-        f"u_{number}",
-        "add",
-        f'{{"email": "{address}", "value": 12.5}}',
-        "2026-06-01T12:00:00.000000",
-    )
-
-
-def batch(*changes: Change) -> Batch:
-    return Batch("1-1-abc", "welcome", FIELDS, changes or (change(),))
-
-
-def outcome(replies: Any) -> tuple[str, str]:
-    ((outcome, reason),) = {(reply.outcome, reply.reason) for reply in replies}
-    return outcome, reason
 
 
 def test_a_batch_is_one_whole_file_however_often_it_is_sent(

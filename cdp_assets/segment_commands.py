@@ -7,8 +7,9 @@ import duckdb
 
 from cdp_assets.declarations import nearest, read_declaration
 from cdp_assets.paths import Paths
+from cdp_assets.segments.namespace import PROFILE
 from cdp_assets.segments.spec import SegmentSpec, check, load_segments
-from cdp_assets.warehouse import Warehouse, utc_now
+from cdp_assets.warehouse import Warehouse, refuse_outdated, utc_now
 
 
 @click.group("segment")
@@ -28,7 +29,14 @@ def preview_command(name: str, sample: int, show_values: bool) -> None:
     spec = _spec(name)
     paths = Paths.from_environment()
     with Warehouse(paths).reading() as connection:
-        check(spec, known_columns(connection), load_segments())
+        refuse_outdated(connection)
+        columns = known_columns(connection)
+        if PROFILE not in columns:
+            raise click.ClickException(
+                "no profiles are built yet: build them first, for instance with "
+                "`make run`"
+            )
+        check(spec, columns, load_segments())
         found = preview(
             connection, spec, pinned_as_of(paths) or utc_now(), sample=sample
         )
@@ -51,6 +59,7 @@ def overlap_command() -> None:
     from cdp_assets.segments.overlap import overlap
 
     with Warehouse(Paths.from_environment()).reading() as connection:
+        refuse_outdated(connection)
         matrix = overlap(connection)
     if not matrix:
         click.echo("no segment has members yet")

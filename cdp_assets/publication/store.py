@@ -60,6 +60,10 @@ def writing(paths: Paths) -> Iterator[sqlite3.Connection]:
             store.execute("rollback")
             raise
         store.execute("commit")
+        # Readers that stay connected would keep the log, and in it what was erased; it
+        # would also be read through at every look. They are waited for, but not long.
+        store.execute("pragma busy_timeout = 5000")
+        store.execute("pragma wal_checkpoint(truncate)")
 
 
 def _columns(store: sqlite3.Connection) -> set[str]:

@@ -17,8 +17,9 @@ DAY_1 = dt.datetime(2026, 6, 1)
 class World:
     """People as identity and insights leave them, one run a day."""
 
-    def __init__(self) -> None:
-        self.connection = duckdb.connect()
+    def __init__(self, connection: duckdb.DuckDBPyConnection | None = None) -> None:
+        """In memory, unless a warehouse is given."""
+        self.connection = connection or duckdb.connect()
         migrate(self.connection)
         self.connection.execute(
             """

@@ -13,7 +13,7 @@ from cdp_assets.activation.destination_spec import variables
 from cdp_assets.activation.outbox import Outbox
 from cdp_assets.data_actions.spec import load_senders
 from cdp_assets.declarations import quoted
-from cdp_assets.governance.consent import NO_ROW, REASONS
+from cdp_assets.governance.consent_words import NO_ROW, REASONS
 from cdp_assets.identity.evaluation import Evaluation, Quality, evaluate
 from cdp_assets.paths import Paths
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdp_assets.governance.answers import gather_answers
-from cdp_assets.governance.consent import NO_ROW, ConsentRow, decide, decisions
+from cdp_assets.governance.consent import ConsentRow, decide, decisions
+from cdp_assets.governance.consent_words import NO_ROW
 from cdp_assets.paths import PACKAGE
 from cdp_assets.publication.standing import standing_consent
 

@@ -18,7 +18,7 @@ inbox (gmail's dots, ``+news``, a domain in letters or in punycode) are one.
 import duckdb
 
 from cdp_assets.declarations import quoted
-from cdp_assets.governance.consent import CHANNELS, PURPOSES, aim_of, status_of
+from cdp_assets.governance.consent_words import CHANNELS, PURPOSES, aim_of, status_of
 from cdp_assets.streams.declared import ConsentPlace
 from cdp_assets.streams.spec import StreamSpec, load_streams
 

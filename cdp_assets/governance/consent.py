@@ -24,23 +24,17 @@ source that gave it: an opt-in elsewhere does not lift an opt-out here.
 """
 
 import datetime as dt
-import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-PURPOSES = ("marketing", "service", "analytics", "all")
-CHANNELS = ("email", "sms", "phone", "all")
-# What a purpose or channel that is none of these becomes.
-UNKNOWN = "unknown"
-
-NO_ROW = "no consent row"
-REASONS = {
-    "opt_in": "consent given",
-    "opt_out": "opted out",
-    "pending": "double opt-in not confirmed",
-    # Not a status that a source gives: see governance.answers.
-    "quarantined": "an answer about it lies in quarantine",
-}
+from cdp_assets.governance.consent_words import (
+    CHANNELS,
+    NO_ROW,
+    PURPOSES,
+    REASONS,
+    UNKNOWN,
+    bare,
+)
 
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - the warehouse's instants are UTC
 # Which row is named first, and of one instant stands: what forbids, then what allows.
@@ -172,37 +166,10 @@ def decisions(points: str) -> str:
     """
 
 
-def status_of(text: str) -> str:
-    """The SQL that reads a status as ``decide`` does."""
-    known = ", ".join(f"'{status}'" for status in REASONS)
-    return f"case when {_bare(text)} in ({known}) then {_bare(text)} else 'opt_out' end"
-
-
-def aim_of(text: str, known: tuple[str, ...]) -> str:
-    """The SQL that reads a purpose or channel as ``decide`` does."""
-    names = ", ".join(f"'{name}'" for name in known)
-    return (
-        f"case when {_bare(text)} in ({names}) then {_bare(text)} else '{UNKNOWN}' end"
-    )
-
-
-def _bare(text: str) -> str:
-    return (
-        rf"regexp_replace(regexp_replace(lower(coalesce({text}, '')), "
-        r"'^[\s_-]+|[\s_-]+$', '', 'g'), '[\s_-]+', '_', 'g')"
-    )
-
-
 def _understood(row: ConsentRow) -> ConsentRow:
     """The row with status, purpose and channel in the words we know."""
-
-    def bare(text: str | None) -> str:
-        trimmed = re.sub(
-            r"^[ \t\n\v\f\r_-]+|[ \t\n\v\f\r_-]+$", "", (text or "").lower()
-        )
-        return re.sub(r"[ \t\n\v\f\r_-]+", "_", trimmed)
-
-    status, purpose, channel = bare(row.status), bare(row.purpose), bare(row.channel)
+    status, purpose = bare(row.status), bare(row.purpose)
+    channel = bare(row.channel)
     return row._replace(
         status=status if status in REASONS else "opt_out",
         purpose=purpose if purpose in PURPOSES else UNKNOWN,

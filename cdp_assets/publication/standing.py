@@ -5,13 +5,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from cdp_assets.governance.consent import (
-    CHANNELS,
-    PURPOSES,
-    ConsentRow,
-    Decision,
-    decide,
-)
+from cdp_assets.governance.consent import ConsentRow, Decision, decide
+from cdp_assets.governance.consent_words import CHANNELS, PURPOSES
 
 
 @dataclass(frozen=True)

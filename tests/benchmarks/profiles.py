@@ -202,6 +202,7 @@ def publisher(
     rng, waves, took = random.Random(os.getpid()), 0, 0.0
     while not waves or not stop.is_set():
         with Warehouse(Paths(root)).writing("a wave") as connection:
+            connection.execute("set enable_progress_bar = false")
             connection.execute(
                 "update unified.unified_individual set first_name = 'Wave' || $wave "
                 "where hash(unified_individual_id, $wave) % $people < $changes",

@@ -168,7 +168,7 @@ def test_a_version_is_judged_used_and_left_again(tmp_path: Path) -> None:
     """Each is a full run; what its gates hold leaves the people and the model."""
     with Warehouse(Paths(tmp_path)).writing("a test") as connection:
         scene = Scene(connection)
-        populate(connection, 1200)
+        populate(connection, 600)
         scene.resolve()
         shipped = read_model("match_model.json").version
         before = scene.people()

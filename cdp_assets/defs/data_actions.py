@@ -4,16 +4,14 @@
 back by the same ops as an activation's changes.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
+import duckdb
 
-from cdp_assets.activation.handover import hand_over
 from cdp_assets.activation.outbox import Outbox
 from cdp_assets.activation.spec import CONTACT
-from cdp_assets.data_actions.planning import plan_action
+from cdp_assets.data_actions.planning import ActionResult, plan_action
 from cdp_assets.data_actions.sources import EVENT, SOURCES
 from cdp_assets.data_actions.spec import (
     SEGMENT,
@@ -23,18 +21,10 @@ from cdp_assets.data_actions.spec import (
     names_of,
     segments_of,
 )
-from cdp_assets.defs.activation import (
-    ACTIVATIONS,
-    FIRST,
-    GROUP,
-    OWNER,
-    WORKERS,
-    acknowledge_op,
-    deliver_op,
-    delivery,
-)
-from cdp_assets.defs.resources import WarehouseResource
+from cdp_assets.defs.activation import ACTIVATIONS, GROUP, OWNER
 from cdp_assets.defs.segments import COLUMNS, SEGMENTS, profile_keys, segment_key
+from cdp_assets.defs.sending import Planning, acknowledge_op, deliver_op, pending_op
+from cdp_assets.runs import Run
 
 DATA_ACTIONS = load_data_actions()
 
@@ -60,29 +50,19 @@ def reads(spec: DataActionSpec) -> dict[str, dg.AssetKey]:
     return {"_".join(key.path): key for key in keys}
 
 
-def pending_op(spec: DataActionSpec, inputs: Mapping[str, dg.AssetKey]) -> Any:
-    """Look for edges, plan their messages, and copy them to the outbox."""
+def planning(spec: DataActionSpec) -> Planning:
+    """What looks for an action's edges."""
 
-    @dg.op(
-        name=f"{spec.name}__pending",
-        description=pending_op.__doc__,
-        ins={name: dg.In(dg.Nothing) for name in inputs},
-        out=dg.Out(dict),
-        tags=FIRST,
-    )
-    def pending(
-        context: dg.OpExecutionContext, warehouse: WarehouseResource
-    ) -> dict[str, Any]:
-        outbox = Outbox(warehouse.paths.outbox)
-        with warehouse.get_connection(f"data action {spec.name}") as connection:
-            run = warehouse.run(connection, context.run)
-            found = plan_action(connection, spec, outbox, run.number, run.as_of)
-            copied = hand_over(connection, outbox)
-        WORKERS.start(context.run.run_id, spec.name, delivery(spec, warehouse.paths))
-        context.log.info(f"{spec.name}: {found.planned} messages planned")
-        return {**asdict(found), "copied_to_outbox": copied.copied}
+    def plan_it(
+        _: dg.OpExecutionContext,
+        connection: duckdb.DuckDBPyConnection,
+        outbox: Outbox,
+        run: Run,
+    ) -> ActionResult:
+        """Look for edges, plan their messages, and copy them to the outbox."""
+        return plan_action(connection, spec, outbox, run.number, run.as_of)
 
-    return pending
+    return plan_it
 
 
 def described(spec: DataActionSpec) -> str:
@@ -104,7 +84,7 @@ def action_asset(spec: DataActionSpec) -> dg.AssetsDefinition:
     """Build the asset of one action; one that cannot be is refused here."""
     check(spec, COLUMNS, SEGMENTS, ACTIVATIONS)
     inputs = reads(spec)
-    pending = pending_op(spec, inputs)
+    pending = pending_op(spec, inputs, planning(spec))
     deliver, acknowledged = deliver_op(spec), acknowledge_op(spec)
 
     @dg.graph(

@@ -170,18 +170,19 @@ def test_whoever_looks_meanwhile_sees_no_half_of_a_file(
     opened: Any, upload: Path
 ) -> None:
     """A partner fetches whatever is there at the minute."""
-    many = [change(n, "x" * 2000 + f"{n}@example.test") for n in range(6_000)]
+    many = [change(n, "x" * 2000 + f"{n}@example.test") for n in range(4_000)]
     seen: set[int] = set()
     done = threading.Event()
 
     def look() -> None:
         while not done.is_set():
             seen.update(each.stat().st_size for each in upload.glob("*.csv"))
+            time.sleep(0.001)
 
     watching = threading.Thread(target=look)
     watching.start()
     destination = opened()
-    for _ in range(3):
+    for _ in range(2):
         assert outcome(destination.send(batch(*many)))[0] == "delivered"
     done.set()
     watching.join()

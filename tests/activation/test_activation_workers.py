@@ -9,7 +9,7 @@ from cdp_assets.activation.dispatch import DeliveryResult
 from cdp_assets.activation.outbox import Outbox
 from cdp_assets.activation.workers import Workers
 from cdp_assets.definitions import defs
-from cdp_assets.defs.activation import FIRST, LAST
+from cdp_assets.defs.sending import FIRST, LAST
 from cdp_assets.paths import Paths
 from tests.activation.waiting import AS_OF, Answering, declare, fill
 

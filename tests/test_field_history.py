@@ -11,11 +11,13 @@ import pytest
 from click.testing import CliRunner
 
 from cdp_assets.cli import main
+from cdp_assets.operations.backup import backup
+from cdp_assets.operations.restore import restore
 from cdp_assets.paths import Paths
 from cdp_assets.publication import documents
 from cdp_assets.publication.documents import publish_documents
 from cdp_assets.publication.field_history import FieldChange, changes_of
-from cdp_assets.publication.profile import Profiles, find
+from cdp_assets.publication.profile import NotPublishedError, Profiles, find
 from cdp_assets.publication.store import store_path
 from cdp_assets.warehouse import Warehouse
 from tests.published import ANN, BEN, CY, EMPTY, ROWS, TABLES
@@ -223,6 +225,41 @@ def test_the_changes_lead_from_the_first_document_to_the_last(
                 }
         values = {name: each["value"] for name, each in state.items()}  # type: ignore[index]
         assert values == {name: each["value"] for name, each in now(person).items()}  # type: ignore[index]
+
+
+def test_a_backup_brings_the_history_back_and_documents_follow(
+    paths: Paths, warehouse: Warehouse
+) -> None:
+    """Everything else in the file is made anew by the next run."""
+    with warehouse.writing("tests") as connection:
+        connection.execute(TABLES + ROWS)
+        publish(connection, paths, 1)
+        say(connection, ANN, "first_name", "Anne", "shop_customer:9")
+        publish(connection, paths, 2)
+    before = history(paths, ANN)
+    made = backup(paths)
+    for path in (paths.warehouse, *paths.serving.glob("profiles.sqlite*")):
+        path.unlink()
+
+    for _ in range(2):  # killed in between it is repeated, and nothing is there twice
+        restore(paths, made, replace=True)
+
+    assert len(before) == 1
+    assert history(paths, ANN) == before
+    with pytest.raises(NotPublishedError, match="publish first"):
+        find(paths, ANN)
+    with warehouse.writing("tests") as connection:
+        # What dbt builds is in no backup.
+        connection.execute(TABLES)
+        for statement in ROWS.split(";"):
+            if "into identity." not in statement and "into segments." not in statement:
+                connection.execute(statement)
+        say(connection, ANN, "first_name", "Anne", "shop_customer:9")
+        publish(connection, paths, 3)
+        assert history(paths, ANN) == before
+        say(connection, ANN, "first_name", "Anna", "shop_customer:9")
+        publish(connection, paths, 4)
+    assert [each.value_after for each in history(paths, ANN)] == ["Anne", "Anna"]
 
 
 def test_the_command_shows_them_also_of_who_was_merged_in(

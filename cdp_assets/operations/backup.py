@@ -4,10 +4,10 @@ What our own stages write is saved, what dbt builds is not: the next run builds 
 the id registry and links, redirects, changes, decisions, labelled pairs, held batches,
 match models, memberships, remembered opt-outs, planned and sent changes, marks, loads,
 the ledger and the quarantine are in it, and the DLO tables too, because raw files
-expire by retention. So are the outbox with its receipts, the pinned clock, and landed
-files that no load has seen. Landed files that were loaded, the inbox, published
-profiles and Dagster's history are not. A backup holds personal data: only its owner can
-read it.
+expire by retention. So are the outbox with its receipts, which fields of profiles
+changed, the pinned clock, and landed files that no load has seen. Landed files that
+were loaded, the inbox, published profiles and Dagster's history are not. A backup holds
+personal data: only its owner can read it.
 """
 
 import contextlib
@@ -39,12 +39,13 @@ from cdp_assets.operations.manifest import (
     BackupError,
     Manifest,
     SavedFile,
-    SavedOutbox,
+    SavedStore,
     SavedTable,
     describe,
     write_manifest,
 )
 from cdp_assets.paths import Paths
+from cdp_assets.publication import saved_history
 from cdp_assets.streams.spec import load_streams
 from cdp_assets.warehouse import Warehouse, utc_now
 
@@ -98,6 +99,7 @@ def backup(paths: Paths, home: Path | None = None, *, keep: int = KEPT) -> Path:
                     sequences=sequences_of(connection),
                     tables=list(_tables(connection, folder)),
                     outbox=_outbox(paths, folder),
+                    field_history=_field_history(paths, folder),
                     landed=list(_landed(connection, paths, folder)),
                 )
             write_manifest(folder, manifest)
@@ -144,7 +146,7 @@ def _tables(
         )
 
 
-def _outbox(paths: Paths, folder: Path) -> SavedOutbox | None:
+def _outbox(paths: Paths, folder: Path) -> SavedStore | None:
     if not paths.outbox.exists():
         return None
     path = folder / "outbox.sqlite"
@@ -156,7 +158,13 @@ def _outbox(paths: Paths, folder: Path) -> SavedOutbox | None:
         # One file, not one and its log.
         copy.execute("pragma journal_mode = delete")
         rows = outbox_rows(copy)
-    return SavedOutbox(file=describe(folder, path), rows=rows)
+    return SavedStore(file=describe(folder, path), rows=rows)
+
+
+def _field_history(paths: Paths, folder: Path) -> SavedStore | None:
+    path = folder / "field_history.sqlite"
+    rows = saved_history.save(paths, path)
+    return None if rows is None else SavedStore(file=describe(folder, path), rows=rows)
 
 
 def _landed(

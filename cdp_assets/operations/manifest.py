@@ -15,7 +15,7 @@ from cdp_assets.errors import OperatorError
 from cdp_assets.warehouse import MIGRATIONS
 
 NAME = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 
 
 class BackupError(OperatorError, RuntimeError):
@@ -60,8 +60,8 @@ class SavedSequence(BaseModel):
     next_value: int
 
 
-class SavedOutbox(BaseModel):
-    """The outbox: its file, and the rows of each of its tables."""
+class SavedStore(BaseModel):
+    """A SQLite file, and the rows of each of its tables."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -83,15 +83,17 @@ class Manifest(BaseModel):
     schemas: list[str]
     sequences: list[SavedSequence]
     tables: list[SavedTable]
-    outbox: SavedOutbox | None
+    outbox: SavedStore | None
+    field_history: SavedStore | None = None
+    """Which fields of profiles changed; backups of format 1 have none."""
     landed: list[SavedFile]
     """Landed files that no load had seen."""
 
     @property
     def files(self) -> list[SavedFile]:
         """Every file of the backup but the manifest."""
-        outbox = [self.outbox.file] if self.outbox else []
-        return [*(table.file for table in self.tables), *outbox, *self.landed]
+        stores = [each.file for each in (self.outbox, self.field_history) if each]
+        return [*(table.file for table in self.tables), *stores, *self.landed]
 
     @property
     def rows(self) -> int:

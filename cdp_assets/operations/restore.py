@@ -25,12 +25,13 @@ from cdp_assets.operations.contents import outbox_rows
 from cdp_assets.operations.manifest import (
     BackupError,
     Manifest,
-    SavedOutbox,
+    SavedStore,
     SavedTable,
     check_files,
     read_manifest,
 )
 from cdp_assets.paths import Paths
+from cdp_assets.publication import saved_history
 from cdp_assets.warehouse import Warehouse
 
 ASIDE = ".before-restore"
@@ -130,7 +131,7 @@ def _fill(
         )
 
 
-def _copy_outbox(scratch: Path, folder: Path, saved: SavedOutbox) -> None:
+def _copy_outbox(scratch: Path, folder: Path, saved: SavedStore) -> None:
     os.close(os.open(scratch, os.O_CREAT | os.O_RDWR, 0o600))
     shutil.copyfile(folder / saved.file.path, scratch)
     sync(scratch)
@@ -160,7 +161,7 @@ def _exchange(paths: Paths, warehouse: Path, outbox: Path | None) -> None:
 
 
 def _put_beside(paths: Paths, folder: Path, manifest: Manifest) -> None:
-    """The clock, the landed files that are not here, and no memory of a last run."""
+    """Clock, landed files and changes of fields not here; no memory of a last run."""
     if manifest.as_of is None:
         paths.pinned_as_of.unlink(missing_ok=True)
     else:
@@ -172,6 +173,8 @@ def _put_beside(paths: Paths, folder: Path, manifest: Manifest) -> None:
             draft = target.with_name(f".{target.name}")
             shutil.copyfile(folder / saved.path, draft)
             draft.rename(target)
+    if manifest.field_history:
+        saved_history.put_back(paths, folder / manifest.field_history.file.path)
     last_run.forget(paths)
 
 

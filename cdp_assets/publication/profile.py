@@ -49,13 +49,16 @@ class Profiles:
             NotPublishedError: Nothing was published yet.
         """
         path = store_path(paths)
-        if not path.exists():
-            raise NotPublishedError(
-                f"{path.name} does not exist yet: publish first, for instance with "
-                "`make run`"
+        if path.exists():
+            self._store = sqlite3.connect(
+                f"{path.as_uri()}?mode=ro", uri=True, timeout=10, isolation_level=None
             )
-        self._store = sqlite3.connect(
-            f"{path.as_uri()}?mode=ro", uri=True, timeout=10, isolation_level=None
+            # After a restore the store is there before anybody is in it.
+            if self._store.execute("select 1 from profile limit 1").fetchone():
+                return
+            self._store.close()
+        raise NotPublishedError(
+            f"{path.name} holds nobody yet: publish first, for instance with `make run`"
         )
 
     def close(self) -> None:

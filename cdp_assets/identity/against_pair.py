@@ -3,7 +3,7 @@
 import duckdb
 
 from cdp_assets.identity.decided import ANYBODYS_LINK
-from cdp_assets.identity.explain import evidence_between
+from cdp_assets.identity.evidence_path import evidence_between
 from cdp_assets.identity.fields import OBJECTS
 from cdp_assets.identity.rules import ObjectRules
 from cdp_assets.identity.vetoes import stage_vetoes

@@ -12,18 +12,16 @@ from typing import Literal
 
 import duckdb
 
-from cdp_assets.declarations import nearest
-from cdp_assets.errors import OperatorError
-from cdp_assets.identity.contradiction import Decision, contradictions
-from cdp_assets.streams.spec import load_streams
+from cdp_assets.identity.contradiction import Decision
+from cdp_assets.identity.decision_checks import (
+    DecisionError,
+    Pair,
+    check_pair,
+    refuse_contradiction,
+)
 from cdp_assets.warehouse import transaction
 
 Kind = Literal["same", "different"]
-Pair = tuple[str, str]
-
-
-class DecisionError(OperatorError, ValueError):
-    """A decision that cannot be given; the message says why and what would help."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def decide(
     wanted = sorted({(min(pair), max(pair)) for pair in pairs})
     known = _objects(connection, sorted({record for pair in wanted for record in pair}))
     for pair in wanted:
-        _check_pair(pair, known)
+        check_pair(pair, known)
     before = active(connection)
     standing = {(each.left, each.right) for each in before if each.kind == kind}
     # Pairs decided by another command are decided again, so that each can be undone
@@ -91,7 +89,7 @@ def decide(
         given = [
             Decision(first + place, kind, *pair) for place, pair in enumerate(wanted)
         ]
-        _refuse_contradiction(before, given)
+        refuse_contradiction(before, given)
         connection.executemany(
             """
             insert into identity.decision (
@@ -232,38 +230,3 @@ def _objects(
             {"records": records},
         ).fetchall()
     )
-
-
-def _check_pair(pair: Pair, known: dict[str, str]) -> None:
-    if pair[0] == pair[1]:
-        raise DecisionError(f"{pair[0]} is named twice; name two records")
-    for record in pair:
-        stream, colon, key = record.partition(":")
-        if record in known:
-            continue
-        declared = load_streams()
-        if not (colon and key) or stream not in declared:
-            raise DecisionError(
-                f"{record!r} names no record{nearest(stream, declared)}; name it as "
-                "stream:key, for instance crm_contact:0035f00000AbCdE"
-            )
-    objects = {known[record] for record in pair if record in known}
-    if len(objects) > 1:
-        raise DecisionError(
-            f"{pair[0]} and {pair[1]}: one is a person's record and the other a "
-            "company's; a decision is about two of one kind"
-        )
-
-
-def _refuse_contradiction(before: list[Decision], given: list[Decision]) -> None:
-    old = {found.different.number for found in contradictions(before)}
-    new = [
-        found
-        for found in contradictions([*before, *given])
-        if found.different.number not in old
-    ]
-    if new:
-        raise DecisionError(
-            f"that contradicts what was decided before: {new[0]}. Undo one of them "
-            "first (`cdp identity undo N`)"
-        )

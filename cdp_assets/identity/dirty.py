@@ -10,7 +10,7 @@ record that carries it dirty, as if it had changed itself.
 
 import duckdb
 
-from cdp_assets.identity.evidence import add_left_out, create_pairs, pair_queries
+from cdp_assets.identity.candidates import add_left_out, create_pairs, pair_queries
 from cdp_assets.identity.pairs import PairQuery, in_words
 from cdp_assets.identity.rules import ObjectRules
 

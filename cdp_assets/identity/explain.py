@@ -4,14 +4,18 @@
 """
 
 import itertools
-from collections import deque
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import duckdb
 
 from cdp_assets.errors import OperatorError
 from cdp_assets.identity.compared_records import compared_values, stage_compared
+from cdp_assets.identity.evidence_path import (
+    Evidence,
+    chain_between,
+    evidence_between,
+)
 from cdp_assets.identity.lineage import Landed, landed
 from cdp_assets.identity.rules import Ruleset, read_ruleset
 from cdp_assets.identity.waterfall import Part, read_weighing
@@ -19,18 +23,6 @@ from cdp_assets.identity.waterfall import Part, read_weighing
 
 class UnknownRecordError(OperatorError, LookupError):
     """No resolved record of that name; the message says how records are named."""
-
-
-class Evidence(NamedTuple):
-    """One row of ``identity.evidence``, by record name."""
-
-    left: str
-    right: str
-    kind: str
-    rule: str
-    weight: float | None
-    levels: list[int] | None
-    model_version: str | None
 
 
 @dataclass(frozen=True)
@@ -85,7 +77,7 @@ def explain(
     if people[record_a] == people[record_b]:
         members = _members(connection, people[record_a])
         evidence = evidence_between(connection, members)
-        chain = _chain(evidence, record_a, record_b)
+        chain = chain_between(evidence, record_a, record_b)
     else:
         evidence = evidence_between(connection, chain)
     stage_compared(connection, object_name, ruleset or read_ruleset(), chain)
@@ -142,27 +134,6 @@ def whose(
             "company's, which are never compared"
         )
     return objects.pop(), people
-
-
-def evidence_between(
-    connection: duckdb.DuckDBPyConnection, records: list[str]
-) -> list[Evidence]:
-    """All evidence among the records, in a fixed order."""
-    rows = connection.execute(
-        """
-        with node as (
-            select record, node_id from identity.node
-            where record in (select unnest($records::varchar[]))
-        )
-        select l.record, r.record, kind, rule, match_weight, levels, model_version
-        from identity.evidence
-        inner join node as l on node_l = l.node_id
-        inner join node as r on node_r = r.node_id
-        order by l.record, r.record, kind, rule
-        """,
-        {"records": records},
-    ).fetchall()
-    return [Evidence(*row) for row in rows]
 
 
 def weight_parts(
@@ -240,36 +211,3 @@ def _members(connection: duckdb.DuckDBPyConnection, person: str) -> list[str]:
             {"person": person},
         ).fetchall()
     ]
-
-
-def _chain(evidence: list[Evidence], start: str, goal: str) -> list[str]:
-    """The shortest chain of links; the evidence of one person always has one."""
-    denied = {
-        frozenset(each[:2])
-        for each in evidence
-        if each.kind == "veto" or (each.kind, each.rule) == ("decision", "different")
-    }
-    decided = {
-        frozenset(each[:2])
-        for each in evidence
-        if (each.kind, each.rule) == ("decision", "same")
-    }
-    neighbours: dict[str, set[str]] = {}
-    for each in evidence:
-        if frozenset(each[:2]) in decided or frozenset(each[:2]) not in denied:
-            neighbours.setdefault(each.left, set()).add(each.right)
-            neighbours.setdefault(each.right, set()).add(each.left)
-    came_from = {start: start}
-    queue = deque([start])
-    while queue and goal not in came_from:
-        here = queue.popleft()
-        for there in sorted(neighbours.get(here, ())):
-            if there not in came_from:
-                came_from[there] = here
-                queue.append(there)
-    if goal not in came_from:
-        return [start, goal]
-    chain = [goal]
-    while chain[-1] != start:
-        chain.append(came_from[chain[-1]])
-    return chain[::-1]

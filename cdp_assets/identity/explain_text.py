@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 
 import duckdb
 
-from cdp_assets.identity.explain import Edge, Evidence, Explanation, explain
+from cdp_assets.identity.evidence_path import Evidence
+from cdp_assets.identity.explain import Edge, Explanation, explain
 from cdp_assets.identity.lineage import Landed
 from cdp_assets.identity.waterfall import Part
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import duckdb
 
+from cdp_assets.identity.candidates import stage_keyed
 from cdp_assets.identity.decided import contradicting, spare_decided
 from cdp_assets.identity.delta import Changes
-from cdp_assets.identity.evidence import stage_keyed
 from cdp_assets.identity.label_gate import label_gate
 from cdp_assets.identity.rules import ObjectRules
 from cdp_assets.identity.verdict import Verdict

@@ -5,14 +5,8 @@ from collections.abc import Iterator
 
 import duckdb
 
-from cdp_assets.identity.history import (
-    Move,
-    cause_of,
-    find_id,
-    leads_to,
-    members_as_of,
-    moves_of,
-)
+from cdp_assets.identity.causes import cause_of
+from cdp_assets.identity.history import Move, find_id, leads_to, members_as_of, moves_of
 
 _NAMED = 6
 

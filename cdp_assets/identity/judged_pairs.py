@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import duckdb
 
-from cdp_assets.identity.evidence import pair_queries
+from cdp_assets.identity.candidates import pair_queries
 from cdp_assets.identity.in_short import PairSaid
 from cdp_assets.identity.rules import ObjectRules
 from cdp_assets.identity.scoring import Scorer

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from cdp_assets.declarations import quoted
+from cdp_assets.identity.digests import SOURCES, TEXTS, has_table, stage_digests
 from cdp_assets.identity.fields import OBJECTS
 from cdp_assets.identity.folding import define_macros
 from cdp_assets.identity.rules import Ruleset
@@ -21,31 +21,6 @@ _FEATURES = {
     for name in OBJECTS
 }
 
-# The canonical tables a profile shows, and the column that names the record.
-_CONTENT = {
-    "individual": "id",
-    "account": "id",
-    "contact_point_email": "party_id",
-    "contact_point_phone": "party_id",
-    "contact_point_address": "party_id",
-    "party_identification": "party_id",
-}
-
-# Texts beside the attributes of the canonical model: there where a mapping makes it.
-_TEXTS = "party_attribute"
-
-# Where features come from, and the columns that name the records concerned.
-_SOURCES = {
-    "individual": {
-        "individual": ["id"],
-        "contact_point_email": ["party_id"],
-        "contact_point_phone": ["party_id"],
-        "contact_point_address": ["party_id"],
-        "party_identification": ["party_id"],
-        "lead": ["individual_id", "converted_contact_id"],
-    },
-    "account": {"account": ["id"], "party_identification": ["party_id"]},
-}
 
 # A pattern that matches nothing, for fields without blocked patterns.
 _NEVER = r"[^\s\S]"
@@ -56,27 +31,7 @@ def prepare_nodes(connection: duckdb.DuckDBPyConnection) -> None:
     define_macros(connection)
     stage_nicknames(connection)
     _stage_attributes(connection)
-    _stage_digests(connection)
-
-
-def stage_changed_records(
-    connection: duckdb.DuckDBPyConnection, object_name: str
-) -> None:
-    """Build ``changed_record``: who is new, gone, or says something else."""
-    connection.execute(
-        """
-        create or replace temp table changed_record as
-        with new as (
-            select record, content_hash from node_digest where object = $object
-        ),
-        old as (
-            select record, content_hash from identity.node where object = $object
-        )
-        select record from new full join old using (record)
-        where new.content_hash is distinct from old.content_hash
-        """,
-        {"object": object_name},
-    )
+    stage_digests(connection)
 
 
 def stage_nodes(
@@ -95,7 +50,7 @@ def stage_nodes(
         changed_only: Of the records in ``changed_record`` alone.
     """
     _block_values(connection, ruleset, object_name)
-    for table, columns in _SOURCES[object_name].items():
+    for table, columns in SOURCES[object_name].items():
         where = " or ".join(
             f"{column} in (select record from changed_record)" for column in columns
         )
@@ -129,15 +84,6 @@ def stage_nodes(
     connection.execute("drop table node_feature")
 
 
-def count_nodes(connection: duckdb.DuckDBPyConnection, object_name: str) -> int:
-    """How many records of one object there are now."""
-    return int(
-        connection.execute(
-            "select count(*) from node_digest where object = ?", [object_name]
-        ).fetchall()[0][0]
-    )
-
-
 def _block_values(
     connection: duckdb.DuckDBPyConnection, ruleset: Ruleset, name: str
 ) -> None:
@@ -168,7 +114,7 @@ def _block_values(
 
 def stage_nicknames(connection: duckdb.DuckDBPyConnection) -> None:
     """Fold the nicknames as names are folded; there are none without the seed."""
-    seeded = _has_table(connection, "reference", "nickname")
+    seeded = has_table(connection, "reference", "nickname")
     source = (
         "reference.nickname"
         if seeded
@@ -186,9 +132,9 @@ def stage_nicknames(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _stage_attributes(connection: duckdb.DuckDBPyConnection) -> None:
     """Fold what is compared as plain text; few canonical models have the table."""
-    there = _has_table(connection, "dmo", _TEXTS)
+    there = has_table(connection, "dmo", TEXTS)
     source = (
-        f"dmo.{_TEXTS}"
+        f"dmo.{TEXTS}"
         if there
         else "(select null::varchar as party_id, null::varchar as attribute_name, "
         "null::varchar as attribute_value) where false"
@@ -207,67 +153,5 @@ def _stage_attributes(connection: duckdb.DuckDBPyConnection) -> None:
         )
         where value is not null
         group by record
-        """
-    )
-
-
-def _has_table(connection: duckdb.DuckDBPyConnection, schema: str, name: str) -> bool:
-    return bool(
-        connection.execute(
-            """
-            select count(*) from duckdb_columns()
-            where database_name = current_database()
-                and schema_name = ? and table_name = ?
-            """,
-            [schema, name],
-        ).fetchall()[0][0]
-    )
-
-
-def _stage_digests(connection: duckdb.DuckDBPyConnection) -> None:
-    """Digest everything a record says, apart from when it was loaded.
-
-    Every record is read: a row may differ although its own stream has no news, because
-    its mapping joins another or is another. A sum of 64-bit hashes takes a tenth of the
-    processor that sorted md5 digests took, and the order of rows cannot matter.
-    """
-    digests = []
-    texts = {_TEXTS: "party_id"} if _has_table(connection, "dmo", _TEXTS) else {}
-    for table, record in (_CONTENT | texts).items():
-        columns = [
-            quoted(name)
-            for (name,) in connection.execute(
-                """
-                select column_name from duckdb_columns()
-                where database_name = current_database()
-                    and schema_name = 'dmo' and table_name = ?
-                    and column_name <> '_load_seq'
-                order by column_name
-                """,
-                [table],
-            ).fetchall()
-        ]
-        digests.append(
-            f"select {quoted(record)} as record, "
-            f"hash('{table}', {', '.join(columns)}) as digest from dmo.{quoted(table)}"
-        )
-    digests.extend(
-        f"select {column}, hash('lead', individual_id, converted_contact_id) "
-        f"from dmo.lead where {column} is not null"
-        for column in _SOURCES["individual"]["lead"]
-    )
-    connection.execute(
-        f"""
-        create or replace temp table node_digest as
-        with known as (
-            select id as record, 'individual' as object from dmo.individual
-            where not coalesce(is_anonymous, false)
-            union all
-            select id, 'account' from dmo.account
-        )
-        select record, object, cast(sum(digest) as varchar) as content_hash
-        from ({" union all ".join(digests)})
-        inner join known using (record)
-        group by record, object
         """
     )

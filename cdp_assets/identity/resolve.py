@@ -14,10 +14,12 @@ from collections.abc import Mapping
 
 import duckdb
 
+from cdp_assets.identity.candidates import stage_left_out, stage_pairs
 from cdp_assets.identity.clock import Clock, Say
 from cdp_assets.identity.decided import note_applied, stage_decided
 from cdp_assets.identity.delta import stage_changes, stage_link_after, stage_promotion
-from cdp_assets.identity.evidence import stage_evidence, stage_left_out, stage_pairs
+from cdp_assets.identity.digests import count_nodes, stage_changed_records
+from cdp_assets.identity.evidence import stage_evidence
 from cdp_assets.identity.gates import budget_gates, pair_gates, result_gates
 from cdp_assets.identity.increment import (
     stage_dirty,
@@ -26,12 +28,7 @@ from cdp_assets.identity.increment import (
     stage_scope,
 )
 from cdp_assets.identity.model import MatchModel, read_model
-from cdp_assets.identity.nodes import (
-    count_nodes,
-    prepare_nodes,
-    stage_changed_records,
-    stage_nodes,
-)
+from cdp_assets.identity.nodes import prepare_nodes, stage_nodes
 from cdp_assets.identity.outcome import (
     ObjectOutcome,
     ResolutionResult,

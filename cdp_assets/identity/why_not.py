@@ -16,8 +16,8 @@ from cdp_assets.identity.asked_pair import (
     stage_asked_pair,
     too_common,
 )
+from cdp_assets.identity.candidates import most_records, pair_queries
 from cdp_assets.identity.compared_records import compared_values, stage_compared
-from cdp_assets.identity.evidence import most_records, pair_queries
 from cdp_assets.identity.explain import whose
 from cdp_assets.identity.fields import OBJECTS
 from cdp_assets.identity.in_short import PairSaid, why_apart

@@ -14,7 +14,8 @@ import duckdb
 
 from cdp_assets.activation.outbox import Outbox, as_instant
 from cdp_assets.data_actions.planning import SEGMENT
-from cdp_assets.identity.history import cause_of, moves_of
+from cdp_assets.identity.causes import cause_of
+from cdp_assets.identity.history import moves_of
 from cdp_assets.publication.field_history import changes_of
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from cdp_assets.identity.evidence import pair_queries, stage_keyed, stage_pairs
+from cdp_assets.identity.candidates import pair_queries, stage_keyed, stage_pairs
 from cdp_assets.identity.model import COLUMNS, read_model
 from cdp_assets.identity.resolve import resolve
 from cdp_assets.identity.rules import read_ruleset

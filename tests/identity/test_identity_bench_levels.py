@@ -3,8 +3,8 @@
 import duckdb
 import pytest
 
-from cdp_assets.identity.bench.comparisons import Profile
 from cdp_assets.identity.bench.levels import stage_levels
+from cdp_assets.identity.bench.profile import Profile
 
 PEOPLE = Profile(
     {"first_name": 1, "last_name": 1, "phone": 1}, {"employer": (1, 2, False)}

@@ -10,14 +10,9 @@ from hypothesis import strategies as st
 from cdp_assets.identity.components import stage_components
 from cdp_assets.identity.contradiction import Decision, contradictions
 from cdp_assets.identity.decided import contradicting, decisions_wait, not_kept
+from cdp_assets.identity.decision_checks import DecisionError
 from cdp_assets.identity.decision_listing import commands
-from cdp_assets.identity.decisions import (
-    Author,
-    DecisionError,
-    decide,
-    split,
-    undo,
-)
+from cdp_assets.identity.decisions import Author, decide, split, undo
 from cdp_assets.identity.partition import Pair, partition
 
 HOME = {"street": "Elm Street 5", "city": "Boston", "postal": "02108"}

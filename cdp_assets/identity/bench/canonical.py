@@ -8,21 +8,15 @@ to ``dmo.party_attribute``, and is compared as text.
 from collections.abc import Iterable
 
 import duckdb
-import yaml
 
 from cdp_assets.declarations import quoted
+from cdp_assets.identity.bench.cells import create_tables, stage_cells
 from cdp_assets.identity.bench.declared import BenchMap
-from cdp_assets.identity.bench.macros import Macros, seeds
+from cdp_assets.identity.bench.macros import Macros
 from cdp_assets.identity.bench.people import names
 from cdp_assets.identity.bench.records import STREAM, column_fields
-from cdp_assets.identity.bench.values import cell, date_of
+from cdp_assets.identity.bench.values import cell
 from cdp_assets.identity.derived import slug
-from cdp_assets.paths import DBT_PROJECT
-
-_TABLES = (
-    "individual", "contact_point_email", "contact_point_phone", "lead",
-    "contact_point_address", "party_identification", "account",
-)  # fmt: skip
 
 _TAIL = (
     "source as data_source_id, "
@@ -57,27 +51,8 @@ class Canonical:
         self._map = declared
         self._macros = Macros()
         self._fields = column_fields(declared)
-        for name, file in seeds(
-            ("country", "state_province", "mail_provider", "nickname")
-        ):
-            connection.execute(
-                f"create or replace table reference.{name} as "
-                "from read_csv(?, all_varchar = true, header = true)",
-                [file],
-            )
-        for name in _TABLES:
-            self._create(name)
-        connection.execute(
-            """
-            create or replace table dmo.party_attribute (
-                party_id varchar, attribute_name varchar, attribute_value varchar,
-                data_source_id varchar, data_source_object_id varchar,
-                source_record_id varchar, created_date timestamp,
-                last_modified_date timestamp, _load_seq bigint
-            )
-            """
-        )
-        self._stage_cells()
+        create_tables(connection)
+        stage_cells(connection, declared, self._fields)
 
     def build(self) -> None:
         """Fill every table that the map has something for."""
@@ -90,48 +65,6 @@ class Canonical:
             self._accounts()
         self._numbers()
         self._attributes()
-
-    def _create(self, name: str) -> None:
-        contract = yaml.safe_load(
-            (DBT_PROJECT / "models" / "dmo" / f"{name}.yml").read_text("utf-8")
-        )
-        columns = ", ".join(
-            f"{quoted(column['name'])} {column['data_type']}"
-            for column in contract["models"][0]["columns"]
-        )
-        self._connection.execute(
-            f"create or replace table dmo.{quoted(name)} ({columns})"
-        )
-
-    def _stage_cells(self) -> None:
-        """``bench_cell``: one row per record, one column per attribute."""
-        taken = {"source": self._map.source, "key": self._map.key}
-        columns = [
-            f"coalesce({self._fields[column]}, '') as {name}"
-            for name, column in taken.items()
-        ]
-        for name, source in self._map.attributes.items():
-            parts = ", ".join(cell(self._fields[column]) for column in source.columns)
-            columns.append(f"nullif(concat_ws(' ', {parts}), '') as {name}")
-        columns += [f"{field} as {field}" for field in self._fields.values()]
-        self._connection.execute(
-            f"""
-            create or replace table map.bench_cell as
-            select _record_id as id, _load_seq, {", ".join(columns)}
-            from dlo.{STREAM} where not _is_deleted
-            """
-        )
-        born = self._map.attributes.get("birth_date")
-        if born:
-            date = date_of(
-                self._connection, "map.bench_cell", "birth_date", born.format
-            )
-            self._connection.execute(
-                f"""
-                create or replace table map.bench_cell as
-                select * replace ({date} as birth_date) from map.bench_cell
-                """
-            )
 
     def _insert(self, table: str, rows: str) -> None:
         self._connection.execute(f"insert into dmo.{quoted(table)} by name {rows}")

@@ -5,29 +5,8 @@ be trained on nothing. Levels are written as those of the shipped model: the fir
 holds counts, and every condition is symmetric.
 """
 
+from cdp_assets.identity.bench.texts import Levels, overlap
 from cdp_assets.identity.comparisons import COMPARISONS
-from cdp_assets.identity.derived import slug
-
-Levels = list[tuple[str, str]]
-
-# An attribute that fewer records have is left out.
-_LEAST_SHARE = 0.005
-
-# Texts of more words than this on average are compared by their words.
-_SHORT_TEXT = 2.5
-
-
-def _overlap(words: str, share: float) -> str:
-    """Whether two texts have that share of all their words in common.
-
-    Of n words in common among a and b words, n / (a + b - n) is the share.
-    """
-    least = share / (1 + share)
-    return (
-        f"len(list_intersect({words}_l, {words}_r)) "
-        f">= {least:.4f} * (len({words}_l) + len({words}_r))"
-    )
-
 
 _BIRTH_DATE: Levels = [
     ("missing", "birth_text_l is null or birth_text_r is null"),
@@ -66,7 +45,7 @@ _PLACE: Levels = [
 
 _SIMILAR_STREET = (
     "(jaro_winkler_similarity(street_l, street_r) >= 0.9 "
-    f"or {_overlap('street_words', 0.5)})"
+    f"or {overlap('street_words', 0.5)})"
 )
 
 # Who lives together shares street and place: one comparison, or it would count twice.
@@ -176,71 +155,7 @@ def _name(name: str) -> Levels:
     return levels
 
 
-def _text(column: str, words: float, *, numbers: bool = False) -> Levels:
-    """A text attribute, by its spelling if short and by its words if long."""
-    left, right = f"{column}_l", f"{column}_r"
-    levels = [
-        ("missing", f"{left} is null or {right} is null"),
-        ("same", f"{left} = {right}"),
-    ]
-    similar = f"jaro_winkler_similarity({left}, {right})"
-    if numbers:
-        apart = f"abs(try_cast({left} as double) - try_cast({right} as double))"
-        levels += [("next to it", f"{apart} <= 1")]
-    elif words > _SHORT_TEXT:
-        words_column = f"{column}_words"
-        levels += [
-            (
-                "nearly all words",
-                f"{_overlap(words_column, 0.75)} or {similar} >= 0.97",
-            ),
-            ("most words", f"{_overlap(words_column, 0.5)}"),
-            ("some words", f"{_overlap(words_column, 0.3)}"),
-            ("few words", f"{_overlap(words_column, 0.15)}"),
-        ]
-    else:
-        levels += [
-            ("one typo", f"{similar} >= 0.92"),
-            (
-                "one contains the other",
-                f"contains({left}, {right}) or contains({right}, {left})",
-            ),
-            ("similar", f"{similar} >= 0.82"),
-            ("most words", _overlap(f"{column}_words", 0.5)),
-        ]
-    return [*levels, ("different", "else")]
-
-
-class Profile:
-    """What a file holds: per attribute the share of records that have it."""
-
-    def __init__(
-        self,
-        shares: dict[str, float],
-        texts: dict[str, tuple[float, float, bool]],
-    ) -> None:
-        """Keep the shares, and of text attributes also words on average and numbers."""
-        self._shares = shares
-        self._texts = texts
-
-    def comparisons(self, object_name: str) -> dict[str, Levels]:
-        """The comparisons the file has enough for, in a fixed order."""
-        offered = _PEOPLE if object_name == "individual" else _COMPANIES
-        chosen = {
-            name: levels
-            for name, levels in offered.items()
-            if self._shares.get(name, 0) >= _LEAST_SHARE
-        }
-        # The address says where as well.
-        chosen.pop("place" if "address" in chosen else "", None)
-        for name, (share, words, numbers) in sorted(self._texts.items()):
-            if share >= _LEAST_SHARE:
-                column = f"attribute_{slug(name)}"
-                chosen[column] = _text(column, words, numbers=numbers)
-        return chosen
-
-
-_PEOPLE: dict[str, Levels] = {
+PEOPLE: dict[str, Levels] = {
     "first_name": _name("first_name"),
     "last_name": _name("last_name"),
     "middle_name": _MIDDLE_NAME,
@@ -260,23 +175,23 @@ _WEBSITE: Levels = [
     ("different", "else"),
 ]
 
-_COMPANIES: dict[str, Levels] = {
+COMPANIES: dict[str, Levels] = {
     "name": [
         ("missing", "full_name_l is null or full_name_r is null"),
         ("same", "full_name_l = full_name_r"),
         (
             "nearly all words",
-            f"{_overlap('full_name_words', 0.75)} "
+            f"{overlap('full_name_words', 0.75)} "
             "or jaro_winkler_similarity(full_name_l, full_name_r) >= 0.96",
         ),
         (
             "most words",
-            f"{_overlap('full_name_words', 0.5)} "
+            f"{overlap('full_name_words', 0.5)} "
             "or jaro_winkler_similarity(full_name_l, full_name_r) >= 0.92",
         ),
-        ("some words", f"{_overlap('full_name_words', 0.3)}"),
+        ("some words", f"{overlap('full_name_words', 0.3)}"),
         ("similar", "jaro_winkler_similarity(full_name_l, full_name_r) >= 0.8"),
-        ("few words", f"{_overlap('full_name_words', 0.15)}"),
+        ("few words", f"{overlap('full_name_words', 0.15)}"),
         ("different", "else"),
     ],
     "website": _WEBSITE,
@@ -285,24 +200,3 @@ _COMPANIES: dict[str, Levels] = {
     "address": _ADDRESS,
     "place": _PLACE,
 }
-
-# Where a level of this label agrees on one value, how rare the value is counts too.
-FREQUENT = {
-    ("first_name", "same"): "first_name",
-    ("last_name", "same"): "last_name",
-    ("birth_date", "same"): "birth_text",
-    ("place", "same postal code"): "postal_code",
-    ("place", "same city"): "city",
-    ("address", "same postal code"): "postal_code",
-    ("address", "same city"): "city",
-    ("email", "same"): "email",
-    ("phone", "same"): "phone",
-    ("name", "same"): "full_name",
-}
-
-
-def frequency_column(comparison: str, label: str) -> str | None:
-    """The column whose rarity a level's weight follows."""
-    if comparison.startswith("attribute_"):
-        return comparison if label == "same" else None
-    return FREQUENT.get((comparison, label))

@@ -3,8 +3,8 @@
 import duckdb
 import numpy as np
 
-from cdp_assets.identity.bench.comparisons import Levels
 from cdp_assets.identity.bench.estimation import Patterns
+from cdp_assets.identity.bench.texts import Levels
 from cdp_assets.identity.vetoes import sided
 
 # As many random pairs are counted at most; more would change no third digit.

@@ -6,9 +6,9 @@ import duckdb
 
 from cdp_assets.identity.bench.facts import facts_kept, without_broken
 from cdp_assets.identity.bench.training import train_on
+from cdp_assets.identity.candidates import stage_keyed, stage_pairs
 from cdp_assets.identity.clock import Clock
 from cdp_assets.identity.decided import stage_decided
-from cdp_assets.identity.evidence import stage_keyed, stage_pairs
 from cdp_assets.identity.model import MatchModel
 from cdp_assets.identity.nodes import prepare_nodes, stage_nodes
 from cdp_assets.identity.resolve import resolve

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from cdp_assets.identity.bench.comparisons import Levels, frequency_column
 from cdp_assets.identity.bench.estimation import Estimate
+from cdp_assets.identity.bench.profile import frequency_column
+from cdp_assets.identity.bench.texts import Levels
 from cdp_assets.identity.model import MatchModel
 
 

@@ -9,7 +9,6 @@ levels, of which there are some thousands, so a pass takes milliseconds.
 import duckdb
 import numpy as np
 
-from cdp_assets.identity.bench.comparisons import Profile
 from cdp_assets.identity.bench.estimation import (
     Estimate,
     believed_levels,
@@ -21,10 +20,11 @@ from cdp_assets.identity.bench.levels import (
     random_patterns,
     stage_levels,
 )
+from cdp_assets.identity.bench.profile import Profile
 from cdp_assets.identity.bench.redundant import redundant_texts
 from cdp_assets.identity.bench.splink_settings import in_splinks_words
+from cdp_assets.identity.candidates import stage_keyed, stage_pairs
 from cdp_assets.identity.decided import stage_decided
-from cdp_assets.identity.evidence import stage_keyed, stage_pairs
 from cdp_assets.identity.model import MatchModel
 from cdp_assets.identity.rules import ObjectRules
 from cdp_assets.identity.shared import stage_all_matchable

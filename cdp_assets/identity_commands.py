@@ -144,23 +144,28 @@ def decisions_command(everything: bool) -> None:
 
 @identity_group.command("release")
 @click.argument("run", type=int, required=False)
+@click.option("--ruleset", help="Of a ruleset beside the published one.")
 @told_why
-def release_command(run: int | None, why: str, by: str) -> None:
+def release_command(run: int | None, ruleset: str | None, why: str, by: str) -> None:
     """Publish a held run in spite of its gates, once.
 
     RUN is the one held, the last, and may be left out.
     """
     from cdp_assets.identity.release import release
+    from cdp_assets.rulesets.resolving import known
 
-    with loaded().writing("a release") as connection:
+    paths = Paths.from_environment()
+    place = Warehouse(known(paths, ruleset)) if ruleset else loaded()
+    with place.writing("a release") as connection:
         released = release(connection, run=run, by=by, at=utc_now(), why=why)
-    ask_for_wave(Paths.from_environment())
+    if not ruleset:
+        ask_for_wave(paths)
     for gate in released:
         click.echo(
             f"run {gate.run}, {gate.object}: {gate.gate} may be {gate.found:g}, above "
             f"the limit {gate.most:g}, once"
         )
-    click.echo(NEXT)
+    click.echo(NEXT if not ruleset else f"then: `cdp identity rulesets {ruleset}`")
 
 
 def _show_undo(number: int, show_values: bool) -> None:

@@ -1,5 +1,6 @@
 """A snapshot's tables as a base and changes: what is read is what the warehouse has."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,11 @@ from cdp_assets.publication.snapshot import (
     catalogue_path,
     publish_snapshot,
 )
-from cdp_assets.publication.table_files import SMALL, TableFiles
+from cdp_assets.publication.table_files import (
+    OLDEST_BASE_SECONDS,
+    SMALL,
+    TableFiles,
+)
 
 TABLE = "dmo.individual"
 NO_MANIFEST = Path("no-manifest.json")
@@ -177,3 +182,35 @@ def test_a_small_table_is_written_whole(tmp_path: Path) -> None:
     connection.execute(STEPS["edit"], {"n": 1})
     assert publish(connection, paths).written == (TABLE,)
     assert differences(connection, paths) == 0
+
+
+def test_what_was_erased_leaves_the_files_within_a_day(tmp_path: Path) -> None:
+    """A position that is left out is still a row of the base for whoever opens it."""
+    paths = Paths(tmp_path)
+    connection = warehouse_of(SMALL)
+    publish(connection, paths)
+    connection.execute("delete from dmo.individual where id = 777")
+    publish(connection, paths)
+
+    def told(file: Path) -> int:
+        found = duckdb.execute(
+            "select count(*) from read_parquet(?) where id = 777", [str(file)]
+        ).fetchone()
+        return int(found[0]) if found else -1
+
+    assert told(files(paths).base) == 1
+    # A day later, and nothing else has changed.
+    written = files(paths).base.stat().st_mtime - OLDEST_BASE_SECONDS - 1
+    os.utime(files(paths).base, (written, written))
+    result = publish(connection, paths)
+    assert (result.created, result.written) == (True, (TABLE,))
+    assert told(files(paths).whole) == 0
+    assert differences(connection, paths) == 0
+    publish(connection, paths)
+    connection.execute(STEPS["edit"], {"n": 1})
+    publish(connection, paths)
+    assert {
+        told(file)
+        for file in paths.serving.rglob("individual*.parquet")
+        if file.stem.split(".")[-1] not in ("hashes", "removed")
+    } == {0}

@@ -170,7 +170,7 @@ def read_ruleset(path: Path = RULESET) -> Ruleset:
         DeclarationError: It cannot work; names the file, the rule and the remedy.
     """
     ruleset = read_declaration(path, Ruleset)
-    _find_models(path, ruleset)
+    find_models(path, ruleset)
     streams = load_streams()
     known = sorted({*streams, *(spec.source_system for spec in streams.values())})
     for name, fields in ruleset.reconciliation.items():
@@ -185,8 +185,12 @@ def read_ruleset(path: Path = RULESET) -> Ruleset:
     return ruleset
 
 
-def _find_models(path: Path, ruleset: Ruleset) -> None:
-    """Refuse a model that lies neither beside this ruleset nor the one shipped."""
+def find_models(path: Path, ruleset: Ruleset) -> None:
+    """Refuse a model that lies neither beside this ruleset nor the one shipped.
+
+    Raises:
+        DeclarationError: Names the file and what is there.
+    """
     for name in ("individual", "account"):
         use = getattr(ruleset, name).model
         folders = [path.parent, RULESET.parent]

@@ -16,6 +16,7 @@ from cdp_assets.operations.flow_checks import (
     last_run_succeeded,
     plans_are_within_caps,
     quarantine_is_read,
+    rulesets_pass_their_gates,
     runs_move,
     streams_are_fresh,
 )
@@ -46,6 +47,7 @@ CHECKS: tuple[Check, ...] = (
     files_were_read,
     identity_is_published,
     plans_are_within_caps,
+    rulesets_pass_their_gates,
     deliveries_arrive,
     backup_is_recent,
     clock_is_live,
@@ -58,6 +60,7 @@ IN_THE_WAREHOUSE = (
     files_were_read,
     identity_is_published,
     plans_are_within_caps,
+    rulesets_pass_their_gates,
 )
 
 

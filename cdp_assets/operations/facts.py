@@ -76,6 +76,8 @@ class WarehouseFacts:
     migrations_pending: int
     held_plans: Sequence[tuple[str, str]] = ()
     """Activations whose plan waits above a cap, and which."""
+    held_rulesets: Sequence[tuple[str, str]] = ()
+    """Rulesets beside the published one whose last result a gate held, and which."""
 
 
 @dataclass(frozen=True)

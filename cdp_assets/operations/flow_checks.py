@@ -135,6 +135,19 @@ def plans_are_within_caps(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def rulesets_pass_their_gates(facts: Facts) -> Iterator[Finding]:
+    """No ruleset beside the published one is held."""
+    known = facts.warehouse
+    for ruleset, reason in known.held_rulesets if known else ():
+        yield Finding(
+            "rulesets_pass_their_gates",
+            "warning",
+            f"ruleset {ruleset} is held, {reason}: its people are of an earlier run",
+            subject=ruleset,
+            next=f"mend the ruleset, or `cdp identity release --ruleset {ruleset}`",
+        )
+
+
 def deliveries_arrive(facts: Facts) -> Iterator[Finding]:
     """No change is given up or waits too long."""
     for each in facts.outbox:

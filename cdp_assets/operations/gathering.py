@@ -114,6 +114,15 @@ def _warehouse(connection: duckdb.DuckDBPyConnection, paths: Paths) -> Warehouse
         held_plans=[(plan.activation, plan.reason) for plan in held_plans(connection)]
         if known_migrations() <= applied
         else [],
+        held_rulesets=connection.execute(
+            """
+            select ruleset, string_agg(distinct held_by, '; ')
+            from identity.ruleset_standing
+            where held_by is not null group by ruleset order by ruleset
+            """
+        ).fetchall()
+        if known_migrations() <= applied
+        else [],
     )
 
 

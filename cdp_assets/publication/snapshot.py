@@ -35,7 +35,6 @@ IDENTITY = (
     "reconciliation_rule",
     "redirect",
     "ruleset_link",
-    "ruleset_standing",
     "unified_link_account",
     "unified_link_individual",
 )
@@ -85,7 +84,11 @@ def publish_snapshot(
     tables = {name: _signature(connection, name) for name in _tables(connection)}
     models = _warehouse_models(manifest)
     rows = sum(table["rows"] for table in tables.values())
-    if live and before == {"root": str(live), "tables": tables, "models": models}:
+    stale = live is not None and any(
+        TableFiles(live, name).is_stale() for name in tables
+    )
+    contents = {"root": str(live), "tables": tables, "models": models}
+    if live and before == contents and not stale:
         return SnapshotResult(versions.number(live), False, (), (), len(tables), rows)
     home = versions.begin(paths.serving)
     written, amended = [], []
@@ -93,7 +96,7 @@ def publish_snapshot(
         files = TableFiles(home, name)
         old = before.get("tables", {}).get(name)
         earlier = TableFiles(live, name) if live and old else None
-        if earlier and old == table and files.link(earlier):
+        if earlier and old == table and not earlier.is_stale() and files.link(earlier):
             continue
         if earlier and write_changes(connection, files, earlier):
             amended.append(name)
@@ -103,7 +106,7 @@ def publish_snapshot(
     _catalogue(home, tables)
     if models:
         (home / MANIFEST).write_bytes(manifest.read_bytes())
-    contents = {"root": str(home), "tables": tables, "models": models}
+    contents["root"] = str(home)
     (home / CONTENTS).write_text(json.dumps(contents, indent=1, sort_keys=True))
     versions.show(home)
     linked = len(tables) - len(written) - len(amended)

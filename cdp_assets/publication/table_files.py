@@ -9,8 +9,12 @@ dmo/individual.added.parquet     ... and these have come
 A million rows take 1.3 s of processor to compress and 0.2 to hash, so a wave of a
 thousand changes writes those alone. The base changes its name then, so that nobody who
 opens files and not the catalogue takes yesterday's rows for the table.
+
+A base holds what it was written with, erased people too. So one that leaves rows out is
+written anew once it is a day old, whether the table changed since or not.
 """
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +24,8 @@ from cdp_assets.declarations import quoted
 
 # A smaller table is written whole, in less time than its changes are found.
 SMALL = 10_000
+# What was erased lies no longer than this in a file that readers are shown.
+OLDEST_BASE_SECONDS = 24 * 3600
 # From this share of changed rows on the table is written whole: its readers pay for
 # every row that has to be left out.
 MOST_CHANGED = 0.1
@@ -52,6 +58,12 @@ class TableFiles:
     @property
     def added(self) -> Path:
         return self._file("added.parquet")
+
+    def is_stale(self) -> bool:
+        """Whether rows that are no more have stood in the base for too long."""
+        return self.base.exists() and (
+            time.time() - self.base.stat().st_mtime > OLDEST_BASE_SECONDS
+        )
 
     def link(self, before: "TableFiles") -> bool:
         """Be what ``before`` is; False where the file system has no hard links."""
@@ -111,10 +123,15 @@ def write_changes(
 
     Returns:
         False, and no file written, where the table is to be written whole: it has no
-        base, other columns, rows that are equal in everything, or too many changes.
+        base, other columns, rows that are equal in everything, too many changes, or a
+        base that is too old.
     """
     base = before.whole if before.whole.exists() else before.base
-    if not before.hashes.exists() or not _same_columns(connection, files.name, base):
+    if (
+        before.is_stale()
+        or not before.hashes.exists()
+        or not _same_columns(connection, files.name, base)
+    ):
         return False
     columns = _columns(connection, f"from {dotted(files.name)}")
     connection.execute(

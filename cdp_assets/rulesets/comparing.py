@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import duckdb
+
+from cdp_assets.errors import OperatorError
 from cdp_assets.identity.evaluation import Quality
 from cdp_assets.paths import Paths
 from cdp_assets.rulesets.keeping import keep
@@ -18,6 +21,10 @@ from cdp_assets.what_if.rehearsal import last_instant
 Say = Callable[[str], None]
 
 _NOUN = {"individual": "people", "account": "companies"}
+
+
+class RulesetError(OperatorError, RuntimeError):
+    """Rulesets that could not be resolved, and why."""
 
 
 def compare_rulesets(
@@ -41,6 +48,7 @@ def compare_rulesets(
     Raises:
         NotLoadedError: Nothing was loaded yet, or by an earlier version.
         RehearsalError: Nobody is published yet.
+        RulesetError: Some could not be resolved; the others are kept.
     """
     declared = load_rulesets() if rulesets is None else rulesets
     truth = paths.samples / "truth.csv"
@@ -48,15 +56,28 @@ def compare_rulesets(
         refuse_outdated(connection)
         as_of = last_instant(connection)
         standings = published_standings(connection, truth)
+    failed = {}
     for name in names or sorted(declared):
         say(f"ruleset {name}")
-        with opened(paths, name, say) as connection:
-            result = resolve_beside(connection, declared[name], as_of=as_of, say=say)
-            standings += standings_beside(connection, name, result, truth)
+        try:
+            with opened(paths, name, say) as connection:
+                result = resolve_beside(
+                    connection, declared[name], as_of=as_of, say=say
+                )
+                standings += standings_beside(connection, name, result, truth)
+        except (OperatorError, OSError, duckdb.Error, ValueError) as error:
+            # One that cannot be resolved keeps no other from being kept.
+            failed[name] = error
+            say(f"ruleset {name} failed: {error}")
     for name in forget_undeclared(paths, declared):
         say(f"ruleset {name} is declared no more: its file is removed")
     with Warehouse(paths, say=say).writing("keeping rulesets") as connection:
         keep(connection, paths, declared, standings, as_of)
+    if failed:
+        raise RulesetError(
+            "; ".join(f"ruleset {name}: {error}" for name, error in failed.items())
+            + ". The others are kept; mend the cause and run `cdp identity rulesets`"
+        ) from next(iter(failed.values()))
     return standings
 
 

@@ -40,7 +40,7 @@ def keep(
         connection.execute(f"attach '{file}' as beside (read_only)")
         try:
             with transaction(connection):
-                moved += sum(_keep_links(connection, name, each) for each in OBJECTS)
+                moved += _keep_links(connection, name)
         finally:
             connection.execute("detach beside")
     with transaction(connection):
@@ -57,32 +57,34 @@ def keep(
     return moved
 
 
-def _keep_links(
-    connection: duckdb.DuckDBPyConnection, name: str, object_name: str
-) -> int:
-    values = {"ruleset": name, "object": object_name}
-    now = (
-        f"select record, unified_{object_name}_id as unified_id "
-        f"from beside.identity.unified_link_{object_name}"
+def _keep_links(connection: duckdb.DuckDBPyConnection, name: str) -> int:
+    """Write the links of one ruleset that differ.
+
+    In one insert: of two into a table within a transaction DuckDB shows none of the
+    second's rows before it is opened again.
+    """
+    now = " union all ".join(
+        f"select '{kind}' as object, record, unified_{kind}_id as unified_id "
+        f"from beside.identity.unified_link_{kind}"
+        for kind in OBJECTS
     )
     (gone,) = connection.execute(
         f"""
         delete from identity.ruleset_link
-        where ruleset = $ruleset and object = $object
-            and (record, unified_id) not in ({now})
+        where ruleset = $ruleset and (object, record, unified_id) not in ({now})
         """,
-        values,
+        {"ruleset": name},
     ).fetchall()[0]
     (came,) = connection.execute(
         f"""
         insert into identity.ruleset_link
-        select $ruleset, $object, record, unified_id from ({now})
-        where record not in (
-            select record from identity.ruleset_link
-            where ruleset = $ruleset and object = $object
-        ) order by record
+        select $ruleset, object, record, unified_id from ({now})
+        where (object, record) not in (
+            select (object, record) from identity.ruleset_link
+            where ruleset = $ruleset
+        ) order by object, record
         """,
-        values,
+        {"ruleset": name},
     ).fetchall()[0]
     return int(gone) + int(came)
 

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import duckdb
 
-from cdp_assets.declarations import quoted
+from cdp_assets.declarations import nearest, quoted
+from cdp_assets.identity.model import MatchModel, read_model
 from cdp_assets.identity.outcome import ResolutionResult
 from cdp_assets.identity.resolve import resolve
 from cdp_assets.paths import Paths
-from cdp_assets.rulesets.spec import BesideRuleset
-from cdp_assets.warehouse import Warehouse, transaction
+from cdp_assets.rulesets.spec import DECLARATIONS, BesideRuleset
+from cdp_assets.warehouse import NotLoadedError, Warehouse, transaction
 
 Say = Callable[[str], None]
 
@@ -32,6 +33,21 @@ FOLDER = "rulesets"
 def beside(paths: Paths, name: str) -> Paths:
     """The folder of one ruleset."""
     return Paths(paths.root / FOLDER / name)
+
+
+def known(paths: Paths, name: str) -> Paths:
+    """The folder of a ruleset that was resolved before.
+
+    Raises:
+        NotLoadedError: There is none of this name; says which there are.
+    """
+    names = sorted(each.name for each in (paths.root / FOLDER).glob("*"))
+    if name not in names:
+        raise NotLoadedError(
+            f"ruleset {name!r} was not resolved yet{nearest(name, names)}: "
+            "`cdp identity rulesets` does"
+        )
+    return beside(paths, name)
 
 
 @contextmanager
@@ -78,12 +94,18 @@ def resolve_beside(
         say: Told one line per step.
     """
     _look_at_warehouse(connection)
-    with transaction(connection):
-        _take_over_decisions(connection)
+    _take_over_judgements(connection)
     (run,) = connection.execute(
         "select coalesce(max(run), 0) + 1 from identity.run"
     ).fetchall()[0]
-    return resolve(connection, run=run, as_of=as_of, say=say, ruleset=ruleset)
+    return resolve(
+        connection,
+        run=run,
+        as_of=as_of,
+        say=say,
+        ruleset=ruleset,
+        models=_models_beside(ruleset),
+    )
 
 
 def forget_undeclared(paths: Paths, declared: Collection[str]) -> list[str]:
@@ -124,22 +146,67 @@ def _look_at_warehouse(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"create or replace view {name} as from {WAREHOUSE}.{name}")
 
 
-def _take_over_decisions(connection: duckdb.DuckDBPyConnection) -> None:
-    """What people decided holds by every ruleset; each notes since which run of its."""
+def _take_over_judgements(connection: duckdb.DuckDBPyConnection) -> None:
+    """What people decided holds by every ruleset, and their labels judge it.
+
+    Since which run a decision holds each ruleset notes itself. One of another content
+    is another decision, whatever its number: after a restore, numbers are given again.
+    It is taken out in a transaction of its own, because DuckDB lets no key go and come
+    in one.
+    """
+    theirs = f"{WAREHOUSE}.identity.decision"
     connection.execute(
         f"""
-        delete from identity.decision where decision not in (
-            select decision from {WAREHOUSE}.identity.decision
-        );
-        update identity.decision as decision
-        set undone_at = theirs.undone_at, undone_by = theirs.undone_by,
-            undone_reason = theirs.undone_reason
-        from {WAREHOUSE}.identity.decision as theirs
-        where decision.decision = theirs.decision
-            and decision.undone_at is distinct from theirs.undone_at;
-        insert into identity.decision by name
-        select * replace (null::bigint as applied_run, null::bigint as lifted_run)
-        from {WAREHOUSE}.identity.decision
-        where decision not in (select decision from identity.decision)
+        delete from identity.decision as ours where not exists (
+            from {theirs} as theirs where {_same_decision("theirs", "ours")}
+        )
         """
     )
+    with transaction(connection):
+        connection.execute(
+            f"""
+            update identity.decision as ours
+            set undone_at = theirs.undone_at, undone_by = theirs.undone_by,
+                undone_reason = theirs.undone_reason
+            from {theirs} as theirs
+            where ours.decision = theirs.decision
+                and ours.undone_at is distinct from theirs.undone_at
+            """
+        )
+        connection.execute(
+            f"""
+            insert into identity.decision by name
+            select * replace (null::bigint as applied_run, null::bigint as lifted_run)
+            from {theirs}
+            where decision not in (select decision from identity.decision)
+            """
+        )
+    connection.execute(
+        f"""
+        delete from identity.labelled_pair as ours where not exists (
+            from {WAREHOUSE}.identity.labelled_pair as theirs where ours = theirs
+        )
+        """
+    )
+    connection.execute(
+        f"""
+        insert into identity.labelled_pair by name
+        from {WAREHOUSE}.identity.labelled_pair
+        except from identity.labelled_pair
+        """
+    )
+
+
+def _same_decision(one: str, other: str) -> str:
+    columns = ("decision", "kind", "record_l", "record_r", "decided_at")
+    return " and ".join(f"{one}.{name} = {other}.{name}" for name in columns)
+
+
+def _models_beside(ruleset: BesideRuleset) -> dict[str, MatchModel]:
+    """Models that lie beside the declaration; others are found by resolution itself."""
+    found = {}
+    for name in ("individual", "account"):
+        use = getattr(ruleset, name).model
+        if use and use.file and (DECLARATIONS / use.file).exists():
+            found[name] = read_model(DECLARATIONS / use.file)
+    return found

@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 import pydantic
 
 from cdp_assets.declarations import DeclarationError, identifier, read_declarations
-from cdp_assets.identity.rules import Ruleset
+from cdp_assets.identity.rules import Ruleset, find_models
 from cdp_assets.identity.sections import ReconciliationRule
 
 # The name under which the ruleset that profiles follow stands in comparisons.
 PUBLISHED = "published"
+DECLARATIONS = Path(__file__).parent
 # As many as Data Cloud admits of one object. Each keeps nodes and evidence of its own,
 # about what the published one takes of the warehouse.
 MOST = 5
@@ -49,7 +50,10 @@ def load_rulesets(folder: Path | None = None) -> dict[str, BesideRuleset]:
     Raises:
         DeclarationError: A file cannot be used, or there are too many.
     """
-    found = read_declarations(folder or Path(__file__).parent, BesideRuleset)
+    place = folder or DECLARATIONS
+    found = read_declarations(place, BesideRuleset)
+    for name, ruleset in found.items():
+        find_models(place / f"{name}.yaml", ruleset)
     if len(found) > MOST:
         raise DeclarationError(
             f"{len(found)} rulesets beside the published one: {MOST} at most, each "

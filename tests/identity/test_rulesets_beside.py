@@ -13,8 +13,10 @@ from click.testing import CliRunner
 from cdp_assets.cli import main
 from cdp_assets.declarations import DeclarationError
 from cdp_assets.identity.decisions import Author, decide
+from cdp_assets.operations.flow_checks import rulesets_pass_their_gates
+from cdp_assets.operations.gathering import gather
 from cdp_assets.paths import Paths
-from cdp_assets.rulesets.comparing import compare_rulesets, table
+from cdp_assets.rulesets.comparing import RulesetError, compare_rulesets, table
 from cdp_assets.rulesets.resolving import beside
 from cdp_assets.rulesets.spec import MOST, BesideRuleset, load_rulesets
 from cdp_assets.rulesets.standing import Standing
@@ -194,6 +196,77 @@ def test_a_held_result_leaves_the_last_good_one(
     assert "largest_person" in (found["exact"].held_by or "")
     assert links(paths, "exact") == before
     assert any("exact (held)" in line for line in table(list(found.values())))
+    (told,) = rulesets_pass_their_gates(gather(paths))
+    assert (told.level, told.subject) == ("warning", "exact")
+    release_it(paths)
+    assert compare(paths, exact=strict)["exact"].held_by is None
+    assert links(paths, "exact") != before
+
+
+def release_it(paths: Paths) -> None:
+    options = ("--why", "it is right", "--ruleset")
+    runner = CliRunner(env={"CDP_DATA": str(paths.root)})
+    told = runner.invoke(main, ["identity", "release", *options, "exact"])
+    assert told.exit_code == 0, told.output
+    assert "cdp identity rulesets exact" in told.output
+    told = runner.invoke(main, ["identity", "release", *options, "exat"])
+    assert told.exit_code == 1
+    assert "exact" in told.output
+
+
+def test_a_number_given_again_is_another_decision(
+    published: Warehouse, paths: Paths
+) -> None:
+    """A restore goes back behind a decision, and the next has its number."""
+    found: dict[str, str] = {}
+    for first, second in ((1, 2), (8, 9)):
+        pair = (f"shop_customer:{first}", f"shop_customer:{second}")
+        with published.writing("a test") as connection:
+            connection.execute("delete from identity.decision")
+            author = Author("ann", utc_now(), "one and the same")
+            decide(connection, "same", [pair], author, command="same")
+        compare(paths, exact=EXACT)
+        found = links(paths, "exact")
+        assert found[pair[0]] == found[pair[1]]
+    assert found["shop_customer:1"] != found["shop_customer:2"]
+
+
+def test_labels_come_along_and_change(published: Warehouse, paths: Paths) -> None:
+    def labels(place: Paths) -> list[tuple[object, ...]]:
+        with Warehouse(place).reading() as connection:
+            return connection.execute(
+                "from identity.labelled_pair order by all"
+            ).fetchall()
+
+    for answer in ("true", "null", "null", "false"):
+        with published.writing("a test") as connection:
+            connection.execute("delete from identity.labelled_pair")
+            connection.execute(
+                f"""
+                insert into identity.labelled_pair by name
+                select 'shop_customer:1' as record_l, 'shop_customer:2' as record_r,
+                    {answer}::boolean as is_match, 'review' as origin,
+                    timestamp '2026-01-01' as labelled_at
+                """
+            )
+        compare(paths, exact=EXACT)
+        assert labels(beside(paths, "exact")) == labels(paths)
+
+
+def test_one_that_fails_keeps_no_other_from_being_kept(
+    published: Warehouse, paths: Paths
+) -> None:
+    content = EXACT.model_dump(exclude_unset=True) | {"name": "broken"}
+    content["individual"]["model"] = {
+        "file": "there_is_none.json",
+        "keep_weight": 0,
+        "link_weight": 6,
+        "blocking": [{"fields": ["email_address"]}],
+    }
+    broken = BesideRuleset.model_validate(content)
+    with pytest.raises(RulesetError, match="broken"):
+        compare(paths, broken=broken, exact=EXACT)
+    assert links(paths, "exact")
 
 
 def test_one_that_is_declared_no_more_leaves_nothing(
@@ -233,6 +306,15 @@ def test_impossible_declarations_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DeclarationError, match="profiles follow"):
         load_rulesets.__wrapped__(tmp_path)
     (tmp_path / "published.yaml").unlink()
+    use = (
+        "  model: {file: gone.json, keep_weight: 0, link_weight: 6, "
+        "blocking: [{fields: [email_address]}]}\n"
+    )
+    with_model = text.replace("individual:\n", f"individual:\n{use}", 1)
+    (tmp_path / "exact.yaml").write_text(with_model)
+    with pytest.raises(DeclarationError, match=r"no model 'gone\.json'"):
+        load_rulesets.__wrapped__(tmp_path)
+    (tmp_path / "exact.yaml").unlink()
     for number in range(MOST + 1):
         named = text.replace("name: exact\n", f"name: r{number}\n", 1)
         (tmp_path / f"r{number}.yaml").write_text(named)

@@ -15,35 +15,18 @@ from cdp_assets.activation.receiver import Receiver, receiving
 from cdp_assets.activation.spec import ActivationSpec
 from cdp_assets.paths import Paths
 from cdp_assets.warehouse import Warehouse
+from tests.reachable import PEOPLE
 
 AS_OF = dt.datetime(2026, 6, 1, 12)
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 WEBHOOK = {"kind": "webhook", "url_env": "HOOK_URL", "secret_env": "HOOK_SECRET"}
 
-TABLES = """
-    create table unified.unified_individual (
-        unified_individual_id varchar, first_name varchar
-    );
-    create table unified.unified_contact_point_email (
-        id varchar, unified_individual_id varchar, email_address varchar,
-        is_undeliverable boolean, rank bigint
-    );
-    create table unified.unified_contact_point_phone (
-        id varchar, unified_individual_id varchar,
-        formatted_e164_phone_number varchar, rank bigint
-    );
+TABLES = f"""
+    {PEOPLE}
     create table insights.lifetime_value (
         unified_individual_id varchar, lifetime_value decimal(18,2),
         last_order_date date
     );
-    create table dmo.contact_point_consent (
-        id varchar, contact_point_type_id varchar, contact_point_value varchar,
-        data_use_purpose_id varchar, engagement_channel_type_id varchar,
-        consent_status_id varchar, consent_captured_source_name varchar,
-        consent_captured_date_time timestamp, effective_from_date timestamp,
-        effective_to_date timestamp, party_id varchar, source_record_id varchar
-    );
-    create table dmo.individual (id varchar);
 """
 
 

@@ -10,22 +10,13 @@ from cdp_assets.activation.outbox import Outbox
 from cdp_assets.data_actions.planning import ActionResult, plan_action
 from cdp_assets.data_actions.spec import DataActionSpec
 from cdp_assets.paths import Paths
+from tests.reachable import PEOPLE
 
 AS_OF = dt.datetime(2026, 6, 1, 12)
-TABLES = """
-    create table unified.unified_individual (
-        unified_individual_id varchar, first_name varchar
-    );
+TABLES = f"""
+    {PEOPLE}
     create table unified.unified_record (
         unified_individual_id varchar, record varchar
-    );
-    create table unified.unified_contact_point_email (
-        id varchar, unified_individual_id varchar, email_address varchar,
-        is_undeliverable boolean, rank bigint
-    );
-    create table unified.unified_contact_point_phone (
-        id varchar, unified_individual_id varchar,
-        formatted_e164_phone_number varchar, rank bigint
     );
     create table unified.unified_engagement_event (
         engagement_event_id varchar, unified_individual_id varchar,
@@ -44,14 +35,6 @@ TABLES = """
         case_status_id varchar, case_priority_id varchar, case_origin_id varchar,
         opened_date timestamp, is_open boolean
     );
-    create table dmo.contact_point_consent (
-        id varchar, contact_point_type_id varchar, contact_point_value varchar,
-        data_use_purpose_id varchar, engagement_channel_type_id varchar,
-        consent_status_id varchar, consent_captured_source_name varchar,
-        consent_captured_date_time timestamp, effective_from_date timestamp,
-        effective_to_date timestamp, party_id varchar, source_record_id varchar
-    );
-    create table dmo.individual (id varchar);
 """
 
 

@@ -211,3 +211,21 @@ def test_an_unreadable_file_is_read_again_when_it_is_readmitted(loading, thing):
 
     assert loading.load(spec).inserted == 1
     assert digest(loading.connection, "dlo.thing", exclude=ARRIVAL)
+
+
+def test_a_whole_export_comes_back_at_once(loading, thing):
+    """DuckDB drops 122,880 staged rows that follow an insert of none."""
+    many = 130_000
+    loading.load(
+        thing("csv"),
+        b"id,at,amount\n"
+        + b"".join(f"{number},{AT},1 EUR\n".encode() for number in range(many)),
+    )
+    fresh_table(loading)
+
+    result = quarantine.replay(
+        loading.connection, mended(thing, "csv"), started_at=LATER
+    )
+
+    assert (result.inserted, result.quarantined) == (many, -many)
+    assert loading.rows("select count(*) from dlo.thing") == [(many,)]

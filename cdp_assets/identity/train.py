@@ -5,11 +5,17 @@
     cdp run --samples
     cdp identity train --out match_model.json
 
-made the model shipped. A warehouse of your own serves as well, with 50,000 people or
-more in its canonical model; fewer give nonsense. No labels are needed: how often
-attributes agree by chance (u) is counted on random pairs, how often within one person
-(m) is estimated by expectation maximisation among pairs that agree on one attribute,
-which takes no part in that pass.
+made the model shipped, with the nicknames of its day and other random pairs. Now they
+make another version, of the same prior and frequencies. Its weights are within half a
+bit where 80 or more of ten million random pairs show a level, and up to 2.2 bits off
+for rarer ones; on the samples of 2,000 people both do alike (F1 .939 and .941). The
+same records give the same file, byte for byte.
+
+A warehouse of your own serves as well, with 50,000 people or more in its canonical
+model; fewer give nonsense. No labels are needed: how often attributes agree by chance
+(u) is counted on random pairs, how often within one person (m) is estimated by
+expectation maximisation among pairs that agree on one attribute, which takes no part in
+that pass.
 """
 
 import datetime as dt

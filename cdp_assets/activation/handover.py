@@ -94,7 +94,8 @@ def _refresh_merges(
     rows = source.execute(
         """
         select retired_id, live_ids[1] from identity.redirect
-        where kind = 'merged' and len(live_ids) = 1 and list_contains(?, retired_id)
+        where kind = 'merged' and len(live_ids) = 1
+            and retired_id in (select unnest(?))
         """,
         [[person for (person,) in waiting]],
     ).fetchall()

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from cdp_assets.activation.claims import _FIRST_OF_PERSON
 from cdp_assets.activation.delivery import DeliveryResult, deliver, deliver_activation
 from cdp_assets.activation.destinations.protocol import Batch, Reply
-from cdp_assets.activation.outbox import Outbox
+from cdp_assets.activation.outbox import SCHEMA, Outbox
 from cdp_assets.activation.rehearsal import rehearse
 from cdp_assets.activation.settlement import settle
 from cdp_assets.activation.spec import check_destination
@@ -120,6 +121,34 @@ def test_changes_to_either_contact_point_of_an_alias_wait_for_it(
         "previous_contact_point",
     ):
         assert f"outbox_{index} " in used
+
+
+def test_an_alias_of_an_earlier_version_does_not_leave(paths: Paths) -> None:
+    """Nothing says whose consent it needs, nor whether its merge stands."""
+    paths.root.mkdir(exist_ok=True)
+    connection = sqlite3.connect(paths.outbox, isolation_level=None)
+    for script in sorted(SCHEMA.glob("000[1-4]*.sql")):
+        connection.executescript(script.read_text())
+    connection.execute("pragma user_version = 4")
+    connection.executemany(
+        "insert into outbox (sequence, idempotency_key, activation, segment, "
+        "unified_individual_id, operation, cause, payload, planned_run, planned_at, "
+        "next_attempt_at, state, attempts, previous_individual_id) values "
+        "(?, ?, 'welcome', 's', ?, ?, 'c', '{}', 1, '', '', ?, 1, ?)",
+        [
+            (1, "a", "loser", "add", "delivered", None),
+            (2, "b", "winner", "alias", "pending", "loser"),
+        ],
+    )
+    connection.close()
+    outbox, destination = Outbox(paths.outbox), Answering()
+
+    assert deliver_all(outbox, destination).withheld == 1
+    assert destination.batches == []
+    assert asked(outbox, "select sequence, state from outbox order by 1") == [
+        (1, "delivered"),
+        (2, "withheld"),
+    ]
 
 
 class Told(Answering):

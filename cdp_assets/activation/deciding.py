@@ -98,17 +98,26 @@ class Decider:
     ) -> tuple[Decision, str]:
         """A removal or alias needs something of ours that it changes.
 
-        It names what was sent last of ``person``. Where the outbox no longer knows
-        them, the plan is believed; one whom an alias did away with holds nothing more.
+        It names what was sent last of ``person``; an alias that made another of them
+        counts as sent, but carries the other's payload. Where the outbox no longer
+        knows them, the plan is believed; one whom an alias did away with holds nothing
+        more.
         """
         earlier = self._reader.execute(
             """
-            select payload, operation <> 'remove' and (
-                    attempts > 0 and state in ('delivered', 'dead', 'dropped')
-                ) as was_sent, sequence
-            from outbox
-            where activation = ? and unified_individual_id = ? and sequence < ?
-            order by was_sent desc, sequence desc limit 1
+            with earlier as (
+                select sequence, payload, operation, operation <> 'remove' and (
+                        attempts > 0 and state in ('delivered', 'dead', 'dropped')
+                    ) as was_sent
+                from outbox
+                where activation = ? and unified_individual_id = ? and sequence < ?
+            )
+            select (
+                    select payload from earlier
+                    where was_sent and operation <> 'alias'
+                    order by sequence desc limit 1
+                ), was_sent, sequence
+            from earlier order by was_sent desc, sequence desc limit 1
             """,
             [self._spec.name, person, row.sequence],
         ).fetchone()
@@ -127,4 +136,4 @@ class Decider:
         payload, was_sent, _ = earlier
         if not was_sent:
             return Decision(False, None, NOTHING_SENT), row.payload
-        return Decision(True, None, reason), payload
+        return Decision(True, None, reason), payload or row.payload

@@ -113,6 +113,20 @@ class ActivationSpec(Declaration):
     caps: Caps = Caps()
     retry: Retry = Retry()
 
+    @pydantic.field_validator("operations")
+    @classmethod
+    def _an_alias_has_an_update(
+        cls, operations: tuple[Operation, ...]
+    ) -> tuple[Operation, ...]:
+        """What an alias leaves of the living person, only an update can put right."""
+        if "alias" in operations and "update" not in operations:
+            right = ", ".join(("update", *operations))
+            raise ValueError(
+                "an 'alias' joins two people, and only an 'update' tells who they are "
+                f"then; write [{right}], or leave out 'alias'"
+            )
+        return operations
+
     @pydantic.field_validator("mapping")
     @classmethod
     def _names_are_free(cls, mapping: dict[str, str]) -> dict[str, str]:

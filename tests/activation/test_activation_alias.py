@@ -18,9 +18,9 @@ from cdp_assets.activation.destinations.protocol import Batch, Reply
 from cdp_assets.activation.outbox import SCHEMA, Outbox
 from cdp_assets.activation.rehearsal import rehearse
 from cdp_assets.activation.settlement import settle
-from cdp_assets.activation.spec import check_destination
-from cdp_assets.declarations import DeclarationError
-from cdp_assets.paths import Paths
+from cdp_assets.activation.spec import ActivationSpec, check_destination
+from cdp_assets.declarations import DeclarationError, read_declarations
+from cdp_assets.paths import PACKAGE, Paths
 from cdp_assets.warehouse import Warehouse, transaction
 from tests.activation.conftest import WEBHOOK
 from tests.activation.contracts import CONTRACTS, Service, serving
@@ -89,6 +89,47 @@ def test_what_an_alias_did_away_with_is_not_removed_as_well(outbox: Outbox) -> N
         change.operation for batch in destination.batches for change in batch.changes
     ]
     assert sent == ["add", "add", "alias"]
+
+
+@pytest.mark.parametrize("known", [["loser", "winner"], ["loser"]])
+def test_who_was_joined_by_an_alias_is_removed_as_themselves(
+    outbox: Outbox, known: list[str]
+) -> None:
+    """The alias stands with the winner and carries the loser's payload."""
+    fill(outbox, known)
+    destination = Answering()
+    deliver_all(outbox, destination)
+    loser, winner = "loser@example.test", "winner@example.test"
+    fill(outbox, ["winner"], operation="alias", previous="loser", email=loser)
+    deliver_all(outbox, destination)
+    # The update that follows an alias never left: consent went first.
+    fill(outbox, ["winner"], operation="update")
+    fill(outbox, ["winner"], operation="remove")
+    deliver_all(outbox, destination)
+
+    sent = [each for batch in destination.batches for each in batch.changes]
+    assert [
+        (each.operation, json.loads(each.payload)["email"])
+        for each in sent[len(known) :]
+    ] == [("alias", loser), ("remove", winner)]
+
+
+def test_an_alias_of_who_was_joined_before_names_them_and_nobody_earlier(
+    outbox: Outbox,
+) -> None:
+    fill(outbox, ["first", "second", "third"])
+    destination = Answering()
+    deliver_all(outbox, destination)
+    for winner, loser in (("second", "first"), ("third", "second")):
+        mail = f"{loser}@example.test"
+        fill(outbox, [winner], operation="alias", previous=loser, email=mail)
+        deliver_all(outbox, destination)
+
+    sent = [each for batch in destination.batches for each in batch.changes]
+    assert [json.loads(each.payload)["email"] for each in sent[3:]] == [
+        "first@example.test",
+        "second@example.test",
+    ]
 
 
 def test_changes_to_either_contact_point_of_an_alias_wait_for_it(
@@ -689,6 +730,21 @@ def test_an_alias_to_files_is_refused_where_it_is_declared(
     )
     with pytest.raises(DeclarationError, match=r"welcome\.yaml: operations: a file"):
         check_destination(spec)
+
+
+def test_an_alias_without_an_update_is_refused_with_its_place(tmp_path: Path) -> None:
+    shipped = PACKAGE / "activation" / "cart_abandoners.yaml"
+    text = shipped.read_text() + "operations: [add, remove, alias]\n"
+    (tmp_path / shipped.name).write_text(text)
+    line = text.count("\n")
+
+    with pytest.raises(DeclarationError) as caught:
+        read_declarations(tmp_path, ActivationSpec)
+
+    said = str(caught.value)
+    assert said.startswith("cart_abandoners.yaml: ")
+    assert f"line {line}: operations: an 'alias' joins two people" in said
+    assert "write [update, add, remove, alias], or leave out 'alias'" in said
 
 
 def test_operations_that_are_not_said_are_those_that_the_destination_has(

@@ -409,7 +409,10 @@ def test_an_answer_is_read_by_rule(
             {"mapping": {"mail": "profile.first_name"}},
             "hubspot needs the field 'email'",
         ),
-        ({"operations": ["alias"]}, "operations: hubspot has no 'alias'; write"),
+        (
+            {"operations": ["update", "alias"]},
+            "operations: hubspot has no 'alias'; write",
+        ),
     ],
 )
 def test_an_activation_that_cannot_be_is_refused_when_it_loads(

@@ -4,6 +4,8 @@ import contextlib
 import datetime as dt
 import random
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import duckdb
@@ -14,7 +16,7 @@ from cdp_assets.cli import main
 from cdp_assets.operations.backup import backup
 from cdp_assets.operations.restore import restore
 from cdp_assets.paths import Paths
-from cdp_assets.publication import documents
+from cdp_assets.publication import documents, saved_history
 from cdp_assets.publication.documents import publish_documents
 from cdp_assets.publication.field_history import FieldChange, changes_of
 from cdp_assets.publication.profile import NotPublishedError, Profiles, find
@@ -161,6 +163,73 @@ def test_of_somebody_erased_nothing_is_left(
 
     with sqlite3.connect(store_path(paths)) as store:
         assert store.execute("select count(*) from field_change").fetchone() == (0,)
+
+
+def test_a_history_older_than_an_erasure_forgets_with_the_first_publication(
+    paths: Paths, warehouse: Warehouse
+) -> None:
+    """No document names the record then: after a restore there are none."""
+    with warehouse.writing("tests") as connection:
+        connection.execute(TABLES + ROWS)
+        publish(connection, paths, 1)
+        say(connection, ANN, "first_name", "Quixotella", "shop_customer:9")
+        say(connection, BEN, "first_name", "Benno", "crm_contact:2")
+        publish(connection, paths, 2)
+        say(connection, ANN, "first_name", "Ann", "crm_contact:1")
+        publish(connection, paths, 3)
+        # As a backup finds it that comes between the erasure and its publication.
+        say(connection, ANN, "last_name", "Mueller", "crm_contact:1")
+        erase(connection, "shop_customer:9")
+        saved = paths.root / "field_history.sqlite"
+        saved_history.save(paths, saved)
+        for path in paths.serving.glob("profiles.sqlite*"):
+            path.unlink()
+        saved_history.put_back(paths, saved)
+        assert len(history(paths, ANN, BEN)) == 3
+        publish(connection, paths, 4)
+
+    assert [
+        (each.field, each.value_before, each.value_after, each.record_before)
+        for each in history(paths, ANN, BEN)
+    ] == [
+        ("first_name", "Ben", "Benno", "crm_contact:2"),
+        ("first_name", None, "Ann", None),
+    ]
+    left = b"".join(
+        path.read_bytes() for path in paths.serving.glob("profiles.sqlite*")
+    )
+    assert b"Quixotella" not in left
+
+
+def test_a_lost_store_leaves_nothing_in_the_way_of_its_history(
+    built: duckdb.DuckDBPyConnection, paths: Paths
+) -> None:
+    """Where somebody had the lost one open: "disk I/O error", and no history."""
+    say(built, ANN, "first_name", "Anne", "shop_customer:9")
+    publish(built, paths, 2)
+    before = history(paths, ANN)
+    saved = paths.root / "field_history.sqlite"
+    saved_history.save(paths, saved)
+    reading = (
+        "import sqlite3, sys; store = sqlite3.connect(sys.argv[1]); "
+        "store.execute('pragma user_version = 7'); print('open', flush=True); "
+        "sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", reading, str(store_path(paths))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == b"open\n"
+        store_path(paths).unlink()
+        left = [path.name for path in paths.serving.glob("profiles.sqlite-*")]
+        assert sorted(left) == ["profiles.sqlite-shm", "profiles.sqlite-wal"]
+        saved_history.put_back(paths, saved)
+        reader.communicate()
+
+    assert len(before) == 1
+    assert history(paths, ANN) == before
 
 
 def test_a_field_that_is_new_has_not_changed_for_everybody(

@@ -65,6 +65,8 @@ def publish_documents(
             _choose(connection, first)
             document_sql.build(connection, documents)
             upserted += _write(connection, store, occasion)
+        # Last, for the values that this publication noted of records that are gone.
+        field_history.forget_gone(connection, store)
     total = _count(connection, "unified.unified_individual")
     return PublishResult(upserted, gone, total - upserted, total)
 
@@ -129,8 +131,6 @@ def _remove_gone(
         anti join unified.unified_individual using (unified_individual_id)
         """
     ).fetchall()
-    field_history.take_old(connection, store, gone)
-    field_history.forget_gone(connection, store)
     store.executemany("delete from profile where unified_individual_id = ?", gone)
     store.executemany("delete from lookup where unified_individual_id = ?", gone)
     return len(gone)
@@ -176,7 +176,6 @@ def _write(
     ).fetchall()
     field_history.take_old(connection, store, stale)
     field_history.note_changes(connection, store, occasion)
-    field_history.forget_gone(connection, store)
     store.executemany("delete from lookup where unified_individual_id = ?", stale)
     for batch in _batches(
         connection,

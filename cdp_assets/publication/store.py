@@ -37,6 +37,7 @@ def store_path(paths: Paths) -> Path:
 def writing(paths: Paths) -> Iterator[sqlite3.Connection]:
     """Open the store for one publication: all of the block, or none of it."""
     paths.serving.mkdir(parents=True, exist_ok=True)
+    _remove_orphans(store_path(paths))
     with contextlib.closing(
         sqlite3.connect(store_path(paths), isolation_level=None, timeout=60)
     ) as store:
@@ -64,6 +65,18 @@ def writing(paths: Paths) -> Iterator[sqlite3.Connection]:
         # would also be read through at every look. They are waited for, but not long.
         store.execute("pragma busy_timeout = 5000")
         store.execute("pragma wal_checkpoint(truncate)")
+
+
+def _remove_orphans(path: Path) -> None:
+    """Remove the log and index that a store left that is itself no more.
+
+    They are of no use without it and hold what people were. SQLite drops a log it finds
+    beside a new file, but for one that a reader of the lost store has open it stops
+    with "disk I/O error". Such a reader keeps its own.
+    """
+    if not path.exists():
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _columns(store: sqlite3.Connection) -> set[str]:

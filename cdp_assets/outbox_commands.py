@@ -65,7 +65,7 @@ def outbox_list(
 @click.option("--payload", is_flag=True, help="Also what was sent: personal data.")
 def outbox_show(sequence: int, payload: bool) -> None:
     """One change with its attempts and receipts."""
-    from cdp_assets.activation.dead_letters import show
+    from cdp_assets.activation.showing import show
 
     found = show(_outbox(), sequence, payload=payload)
     click.echo(json.dumps(found, indent=2, default=str, ensure_ascii=False))

@@ -1,28 +1,17 @@
 """What an operator does about changes that were given up, or a destination that waits.
 
-Listing shows no payload: that is personal data, and ``show`` is asked for it by name.
+Listing shows no payload: that is personal data, which ``showing`` is asked for.
 """
 
 import datetime as dt
-import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from cdp_assets.activation.breaker import load
-from cdp_assets.activation.outbox import (
-    Outbox,
-    as_text,
-    last_sequence,
-    transaction,
-)
+from cdp_assets.activation.outbox import Outbox, as_text, transaction
 from cdp_assets.activation.pausing import EVERYTHING, paused
-from cdp_assets.errors import OperatorError
-
-
-class NoSuchChangeError(OperatorError, LookupError):
-    """A number that no change in the outbox has."""
+from cdp_assets.activation.showing import no_such_change
 
 
 @dataclass(frozen=True)
@@ -131,35 +120,6 @@ def standings(
     return said
 
 
-def show(outbox: Outbox, sequence: int, *, payload: bool = False) -> dict[str, Any]:
-    """One change with its attempts and receipts; the payload only if asked for.
-
-    Raises:
-        NoSuchChangeError: There is no such change.
-    """
-    with outbox.connect() as connection:
-        connection.row_factory = sqlite3.Row
-        found = connection.execute(
-            "select * from outbox where sequence = ?", [sequence]
-        ).fetchone()
-        if found is None:
-            raise _unknown(connection, sequence)
-        shown = dict(found)
-        content = json.loads(shown.pop("payload"))
-        value = shown.pop("contact_point_value")
-        if payload:
-            shown |= {"contact_point_value": value, "payload": content}
-        for table in ("attempt", "receipt"):
-            shown[f"{table}s"] = [
-                dict(row)
-                for row in connection.execute(
-                    f"select * from {table} where sequence = ? order by 1, 2",
-                    [sequence],
-                )
-            ]
-    return shown
-
-
 def replay(outbox: Outbox, sequences: Sequence[int], now: dt.datetime) -> Replayed:
     """Let dead letters go out again, under their old keys.
 
@@ -220,16 +180,10 @@ def _not_dead(
             "select state from outbox where sequence = ?", [sequence]
         ).fetchone()
         if row is None:
-            raise _unknown(connection, sequence)
+            raise no_such_change(connection, sequence)
         if row[0] != "dead":
             found[sequence] = row[0]
     return found
-
-
-def _unknown(connection: sqlite3.Connection, sequence: int) -> NoSuchChangeError:
-    last = last_sequence(connection)
-    there = f"the last is {last}" if last else "it is empty"
-    return NoSuchChangeError(f"the outbox has no change {sequence}; {there}")
 
 
 def _is_overtaken(connection: sqlite3.Connection, sequence: int) -> bool:

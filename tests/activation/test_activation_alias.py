@@ -18,6 +18,7 @@ from cdp_assets.activation.destinations.protocol import Batch, Reply
 from cdp_assets.activation.outbox import SCHEMA, Outbox
 from cdp_assets.activation.rehearsal import rehearse
 from cdp_assets.activation.settlement import settle
+from cdp_assets.activation.showing import show
 from cdp_assets.activation.spec import ActivationSpec, check_destination
 from cdp_assets.declarations import DeclarationError, read_declarations
 from cdp_assets.paths import PACKAGE, Paths
@@ -112,6 +113,21 @@ def test_who_was_joined_by_an_alias_is_removed_as_themselves(
         (each.operation, json.loads(each.payload)["email"])
         for each in sent[len(known) :]
     ] == [("alias", loser), ("remove", winner)]
+
+
+def test_an_alias_is_shown_without_either_contact_point_unless_asked(
+    outbox: Outbox,
+) -> None:
+    (number,) = fill(outbox, ["winner"], operation="alias", previous="loser")
+
+    shown = show(outbox, number)
+    assert (shown["operation"], shown["previous_individual_id"]) == ("alias", "loser")
+    assert "example.test" not in str(shown)
+
+    asked_for = show(outbox, number, payload=True)
+    assert asked_for["contact_point_value"] == "winner@example.test"
+    assert asked_for["previous_contact_point_value"] == "loser@example.test"
+    assert asked_for["payload"]["email"] == "winner@example.test"
 
 
 def test_an_alias_of_who_was_joined_before_names_them_and_nobody_earlier(

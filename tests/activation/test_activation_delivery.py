@@ -10,13 +10,7 @@ from typing import Any
 import pytest
 
 from cdp_assets.activation.breaker import Breaker, load
-from cdp_assets.activation.dead_letters import (
-    NoSuchChangeError,
-    drop,
-    list_changes,
-    replay,
-    show,
-)
+from cdp_assets.activation.dead_letters import drop, list_changes, replay
 from cdp_assets.activation.delivery import (
     DeliveryResult,
     deliver,
@@ -25,6 +19,7 @@ from cdp_assets.activation.delivery import (
 from cdp_assets.activation.destination_spec import BatchLimit
 from cdp_assets.activation.destinations.protocol import Batch, Reply
 from cdp_assets.activation.receiver import Faults, Receiver
+from cdp_assets.activation.showing import NoSuchChangeError, show
 from cdp_assets.warehouse import utc_now
 
 AS_OF = dt.datetime(2026, 6, 1, 12)

@@ -214,6 +214,22 @@ def test_a_queue_that_is_full_is_waited_for(opened: Any, queue: Queue) -> None:
     assert send(destination, change(2)).outcome == "delivered"
 
 
+def test_a_message_that_one_of_two_queues_has_may_have_been_acted_on(
+    opened: Any, queue: Queue
+) -> None:
+    full = {"x-max-length": 1, "x-overflow": "reject-publish"}
+    queue.channel.queue_declare("full", durable=True, arguments=full)
+    queue.channel.queue_bind("full", "cdp", "audiences")
+    destination = opened()
+    try:
+        replies = [send(destination, change(number)) for number in (1, 2)]
+    finally:
+        queue.channel.queue_delete("full")
+
+    assert (replies[1].outcome, replies[1].reached) == ("unavailable", True)
+    assert [found.message_id for found, _ in queue.messages()] == ["msg_1", "msg_2"]
+
+
 def test_an_exchange_that_is_missing_says_what_to_do(opened: Any, queue: Queue) -> None:
     destination = opened(exchange="elsewhere")
 

@@ -235,6 +235,8 @@ def test_every_answer_has_a_stated_meaning_and_is_asked_for_once(
     assert str(replies[0].reason).startswith(reason)
     assert "secret stuff" not in str(replies)
     assert saying.requests == 1
+    # What a store that fails within, or says nothing, did with the object is unknown.
+    assert {reply.reached for reply in replies} == {status >= 500 or not status}
 
 
 def test_a_store_that_does_not_listen_is_unavailable(

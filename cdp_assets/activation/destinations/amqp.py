@@ -111,8 +111,9 @@ class AmqpDestination:
         except exceptions.UnroutableError:
             return Reply(key, "unavailable", self._unroutable(), reached=False)
         except exceptions.NackError:
+            # Of several queues bound to the exchange, others may have it.
             reason = "the broker does not take it: its queue may be full"
-            return Reply(key, "unavailable", reason, reached=False)
+            return Reply(key, "unavailable", reason)
         except exceptions.ChannelClosedByBroker as error:
             return self._closed(key, error)
         except _LOST as error:

@@ -145,7 +145,8 @@ def _refusals(batch: Batch, error: Exception) -> list[Reply]:
         code = str(found.response.get("Error", {}).get("Code", "unknown"))
         status = found.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         reason = f"{code}: {_REMEDIES[code]}" if code in _REMEDIES else code
-        reached = False
+        # A store that fails within may have kept the object before it did.
+        reached = status >= 500
         if code == "EntityTooLarge":
             outcome = "split" if len(batch.changes) > 1 else "rejected"
         elif code not in _REMEDIES and 400 <= status < 500 and status not in (403, 429):

@@ -365,6 +365,61 @@ def test_a_server_that_says_nothing_is_not_waited_for_longer_than_said(
     assert time.monotonic() - began < 10
 
 
+class Silent(Asking):
+    """A server whose file service never says a word, as one stuck on its disk."""
+
+    def __init__(self, *, answers: bool) -> None:
+        super().__init__()
+        self.answers, self.done = answers, threading.Event()
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return int(paramiko.OPEN_SUCCEEDED)
+
+    def check_channel_subsystem_request(self, channel: Any, name: str) -> bool:
+        if not self.answers:
+            self.done.wait(60)
+        return True
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_file_service_that_says_nothing_is_given_up(
+    opened: Any, server: Server, answers: bool
+) -> None:
+    """It would hold up everything that waits for this destination, for ever."""
+    silent = Silent(answers=answers)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            transport = paramiko.Transport(listener.accept()[0])
+            host = paramiko.Ed25519Key.from_private_key_file(server.folder / "host")
+            transport.add_server_key(host)
+            transport.start_server(server=silent)
+            silent.done.wait(60)
+            transport.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        destination = opened(
+            {
+                "SFTP_URL": f"sftp://ada@127.0.0.1:{listener.getsockname()[1]}",
+                "SFTP_PASSWORD": "hunter2",
+            },
+            key_env=None,
+            password_env="SFTP_PASSWORD",
+            timeout_seconds=1,
+        )
+        replies: list[Reply] = []
+        sending = threading.Thread(
+            target=lambda: replies.extend(destination.send(batch())), daemon=True
+        )
+        sending.start()
+        sending.join(20)
+        silent.done.set()
+
+    assert replies == [
+        Reply("msg_1", "unavailable", "TimeoutError", None, reached=False)
+    ]
+
+
 def test_a_folder_that_is_missing_says_what_to_do(opened: Any) -> None:
     (reply,) = opened(folder="/nowhere/at/all").send(batch())
     assert (reply.outcome, reply.reached) == ("unavailable", False)

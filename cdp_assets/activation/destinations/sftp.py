@@ -8,7 +8,8 @@ without OpenSSH's renaming over what is there loses the earlier copy for a momen
 import contextlib
 import errno
 import shutil
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ _REMEDIES = {
 }
 # What one message of the protocol carries.
 _PIECE = 32_768
+# Firewalls forget a connection that is silent between two batches after some minutes.
+_KEEPALIVE_SECONDS = 30
 
 
 class SftpDestination:
@@ -69,11 +72,15 @@ class SftpDestination:
         """Write the batch; it is delivered once the file bears its name."""
         with written(batch, self._spec, self._outgoing) as file:
             try:
-                client = self._connected()
+                sftp = self._session()
             except NoAccessError as error:
                 return _all(batch, "unavailable", str(error), reached=False)
+            except (paramiko.SSHException, OSError, EOFError) as error:
+                self.close()
+                reason = type(error).__name__
+                return _all(batch, "unavailable", reason, reached=False)
             try:
-                with client.open_sftp() as sftp:
+                with sftp:
                     self._upload(sftp, file)
             except (paramiko.SSHException, OSError, EOFError) as error:
                 return self._refusals(batch, error)
@@ -85,18 +92,34 @@ class SftpDestination:
             self._client.close()
         self._client = None
 
-    def _connected(self) -> paramiko.SSHClient:
+    def _session(self) -> paramiko.SFTPClient:
+        """The server's file service, given up where it does not answer in time.
+
+        Raises:
+            NoAccessError: The server is not there, is another, or refuses us.
+            paramiko.SSHException, OSError, EOFError: It has no such service now.
+        """
+        seconds = self._spec.timeout_seconds
+        transport = self._connected()
+        with _no_longer_than(seconds, transport):
+            channel = transport.open_session(timeout=seconds)
+            channel.settimeout(seconds)
+            channel.invoke_subsystem("sftp")
+            return paramiko.SFTPClient(channel)
+
+    def _connected(self) -> paramiko.Transport:
         """The connection, made anew where the server has ended it."""
         transport = self._client.get_transport() if self._client else None
-        if self._client is None or transport is None or not transport.is_active():
+        if transport is None or not transport.is_active():
             self.close()
             self._client = self._access.connect(self._spec.timeout_seconds)
-        return self._client
+            transport = self._client.get_transport()
+            if transport is None:
+                raise EOFError
+            transport.set_keepalive(_KEEPALIVE_SECONDS)
+        return transport
 
     def _upload(self, sftp: paramiko.SFTPClient, file: Path) -> None:
-        channel = sftp.get_channel()
-        if channel is not None:
-            channel.settimeout(self._spec.timeout_seconds)
         folder = f"{self._spec.folder}/" if self._spec.folder else ""
         part, target = f"{folder}.{file.name}.part", f"{folder}{file.name}"
         with file.open("rb") as source, sftp.file(part, "wb") as copy:
@@ -119,6 +142,32 @@ class SftpDestination:
             return _all(batch, "unavailable", type(error).__name__)
         # As when its disk is full; the server's words may name what was sent.
         return _all(batch, "failed", "the server could not write the file")
+
+
+@contextlib.contextmanager
+def _no_longer_than(seconds: float, transport: paramiko.Transport) -> Iterator[None]:
+    """End the connection if the block takes longer; paramiko would wait for ever.
+
+    Raises:
+        TimeoutError: It took longer.
+    """
+    is_over = threading.Event()
+
+    def give_up() -> None:
+        is_over.set()
+        transport.close()
+
+    watchdog = threading.Timer(seconds, give_up)
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        yield
+    except (paramiko.SSHException, OSError, EOFError):
+        if is_over.is_set():
+            raise TimeoutError from None
+        raise
+    finally:
+        watchdog.cancel()
 
 
 def _replace(sftp: paramiko.SFTPClient, part: str, target: str) -> None:

@@ -98,10 +98,19 @@ class Warehouse:
         Raises:
             NotLoadedError: Says how to load something.
         """
+        # While a restore exchanges the files there is none for a moment.
+        self._refuse_half_restored()
         if not self.paths.warehouse.exists():
             raise NotLoadedError(
                 f"{self.paths.warehouse.name} does not exist yet: load something "
                 "first, for instance with `make run`"
+            )
+
+    def _refuse_half_restored(self) -> None:
+        if self.paths.restoring.exists():
+            raise RuntimeError(
+                "a restore did not finish, and the warehouse and the outbox may be of "
+                "different days: repeat it, `cdp restore FOLDER --replace`"
             )
 
     def holder(self) -> str:
@@ -110,11 +119,7 @@ class Warehouse:
 
     def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         """Connect; wait for a process that has the file open without the lock."""
-        if self.paths.restoring.exists():
-            raise RuntimeError(
-                "a restore did not finish, and the warehouse and the outbox may be of "
-                "different days: repeat it, `cdp restore FOLDER --replace`"
-            )
+        self._refuse_half_restored()
         deadline = time.monotonic() + self._wait_seconds
         told = False
         while True:

@@ -11,6 +11,9 @@ records (``identity.link_history``), never guessed:
 
 A record that changes hands between people who were there all the time carries nothing,
 and one that is gone, be it erased, leads to nobody.
+
+Whoever was shown as a member and is none now has left, also who was one by another's
+stay, unless the membership goes on under somebody who has it now.
 """
 
 import duckdb
@@ -66,6 +69,47 @@ _HEIRS = """
     )
 """
 
+_ENDING = """
+    create or replace temp table segment_ending as
+    with open as (
+        select unified_individual_id, entered_at, entered_run from segments.membership
+        where segment = $segment and left_at is null
+    ),
+    -- Members for another's stay who are nobody any more, or not for that stay.
+    stood_in as (
+        select unified_individual_id from open
+        anti join segment_stay using (unified_individual_id)
+        anti join segment_heir using (unified_individual_id)
+    ),
+    lent as (
+        select record, unified_id as unified_individual_id from identity.link_history
+        where object = 'individual' and run > $last_run
+            and unified_id in (from stood_in)
+    ),
+    of_a_stay as (
+        select record from identity.link_history
+        where object = 'individual' and run <= $last_run
+            and record in (select record from lent)
+        group by record
+        having arg_max_null(unified_id, seq) in (
+            select unified_individual_id from segment_stay
+        )
+    ),
+    carried as (
+        select source as unified_individual_id from segment_heir
+        semi join segment_next using (unified_individual_id) where is_gone
+        union all
+        select lent.unified_individual_id from lent semi join of_a_stay using (record)
+        inner join identity.unified_link_individual as link using (record)
+        semi join segment_next
+            on segment_next.unified_individual_id = link.unified_individual_id
+    )
+    from open
+    anti join segment_next using (unified_individual_id)
+    anti join segment_entering using (unified_individual_id)
+    anti join carried using (unified_individual_id)
+"""
+
 
 def find_heirs(
     connection: duckdb.DuckDBPyConnection, segment: str, last_run: int | None
@@ -78,16 +122,14 @@ def find_heirs(
         last_run: The run of its last evaluation; None: nobody was a member yet.
     """
     connection.execute(_STAYS, {"segment": segment})
-    # No run is later than this one, so nobody has become another since.
-    since = 2**62 if last_run is None else last_run
-    connection.execute(_HEIRS, {"last_run": since})
+    connection.execute(_HEIRS, {"last_run": _since(last_run)})
 
 
 def carry_over(connection: duckdb.DuckDBPyConnection, segment: str) -> int:
     """Say which stays go on, and under whom; after ``find_heirs``.
 
     They go on for who is in ``segment_now``: ``segment_next``, of several entries the
-    earliest. ``segment_ending`` has the stays that do not.
+    earliest.
 
     Returns:
         How many people's membership goes on under another id since the last run.
@@ -110,16 +152,7 @@ def carry_over(connection: duckdb.DuckDBPyConnection, segment: str) -> int:
             union all
             from segment_stay anti join segment_heir using (unified_individual_id)
         )
-        from going_on semi join segment_now using (unified_individual_id);
-
-        create or replace temp table segment_ending as
-        from segment_stay
-        anti join segment_now using (unified_individual_id)
-        where unified_individual_id not in (
-            select source from segment_heir semi join segment_now
-                using (unified_individual_id)
-            where is_gone
-        )
+        from going_on semi join segment_now using (unified_individual_id)
         """
     )
     row = connection.execute(
@@ -137,3 +170,18 @@ def carry_over(connection: duckdb.DuckDBPyConnection, segment: str) -> int:
         [segment],
     ).fetchone()
     return int(row[0]) if row else 0
+
+
+def find_ending(
+    connection: duckdb.DuckDBPyConnection, segment: str, last_run: int | None
+) -> None:
+    """Fill ``segment_ending``: the open rows of who leaves, as they were published.
+
+    After ``carry_over`` and ``segment_entering``; the arguments of ``find_heirs``.
+    """
+    connection.execute(_ENDING, {"segment": segment, "last_run": _since(last_run)})
+
+
+def _since(last_run: int | None) -> int:
+    # No run is later than this one, so nobody has become another since.
+    return 2**62 if last_run is None else last_run

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import duckdb
 
 from cdp_assets.segments import evaluation
-from cdp_assets.segments.carrying import carry_over, find_heirs
+from cdp_assets.segments.carrying import carry_over, find_ending, find_heirs
 from cdp_assets.segments.compiling import compile_members
 from cdp_assets.segments.namespace import GRAIN
 from cdp_assets.segments.spec import SegmentSpec
@@ -58,9 +58,16 @@ def update_membership(
         connection.execute(
             f"create or replace temp table segment_now as {sql}", parameters
         )
-        find_heirs(connection, spec.name, evaluation.last_run(connection, spec.name))
+        last_run = evaluation.last_run(connection, spec.name)
+        find_heirs(connection, spec.name, last_run)
         carried = carry_over(connection, spec.name)
-        _write(connection, spec.name, run if due else None, as_of)
+        connection.execute(
+            f"create or replace temp table segment_entering as select {GRAIN} "
+            f"from segment_now anti join segment_next using ({GRAIN}) where ?",
+            [due],
+        )
+        find_ending(connection, spec.name, last_run)
+        _write(connection, spec.name, run, as_of)
         if due:
             evaluation.note(connection, spec, run, as_of)
         members = _count(connection, _OPEN, {"segment": spec.name})
@@ -104,26 +111,23 @@ _OPEN = """
 def _write(
     connection: duckdb.DuckDBPyConnection,
     segment: str,
-    run: int | None,
+    run: int,
     as_of: dt.datetime,
 ) -> None:
-    """Replace the open rows that differ; without a run nobody enters.
+    """Replace the open rows that differ.
 
     All rows go in by one statement. DuckDB 1.5.5 loses 122,880 rows or more, without an
     error, where the same transaction has put no rows into the same table before.
     """
-    connection.execute(
-        """
-        create or replace temp table segment_entering as
-        select unified_individual_id from segment_now
-        anti join segment_next using (unified_individual_id) where ? is not null
-        """,
-        [run],
-    )
     # Who has left has left: the rest of the period does not take that up again.
     connection.execute(
-        f"delete from segments.evaluated_stay where segment = ? "
-        f"and {GRAIN} in (select {GRAIN} from segment_ending)",
+        f"""
+        delete from segments.evaluated_stay where segment = ?
+            and {GRAIN} not in (select {GRAIN} from segment_now)
+            and {GRAIN} not in (
+                select source from segment_heir semi join segment_next using ({GRAIN})
+            )
+        """,
         [segment],
     )
     connection.execute(

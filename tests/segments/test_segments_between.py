@@ -47,6 +47,17 @@ def open_stays(world: Any) -> list[tuple[str, dt.datetime]]:
     return found
 
 
+def left_at(world: Any, at: dt.datetime) -> set[str]:
+    return {
+        name
+        for (name,) in world.connection.execute(
+            "select unified_individual_id from segments.membership "
+            "where segment = 'vip' and left_at = ?",
+            [at],
+        ).fetchall()
+    }
+
+
 def test_a_split_within_the_period_is_no_exit_and_no_entry(
     world: Any, segment: Any
 ) -> None:
@@ -87,6 +98,27 @@ def test_who_was_taken_for_a_member_is_none_when_that_is_undone(
     assert world.stays() == [("bob", 1, None)]
 
 
+def test_who_was_carried_in_and_does_not_satisfy_leaves(
+    world: Any, segment: Any
+) -> None:
+    """Carl, split off bob, and bob, who ada became, were gone without an exit."""
+    spec = segment(evaluate=DAILY)
+    whose = {"crm:1": "ada", "crm:2": "bob", "crm:3": "ben", "crm:4": "ben"}
+    worth = {"crm:1": 150, "crm:2": 1, "crm:3": 150, "crm:4": 1}
+    people_are(world, whose, worth)
+    world.update(spec, at=DAY_1)
+    whose |= {"crm:1": "bob", "crm:4": "carl"}
+    worth["crm:1"] = 1
+    people_are(world, whose, worth)
+    assert world.update(spec, at=DAY_1 + HOUR)["vip"].left == 0
+    assert world.members() == ["ben", "bob", "carl"]
+
+    done = world.update(spec, at=DAY_1 + 24 * HOUR)["vip"]
+
+    assert (done.entered, done.left, done.members) == (0, 2, 1)
+    assert world.stays() == [("ben", 1, None), ("bob", 1, 2), ("carl", 1, 2)]
+
+
 @pytest.mark.parametrize("merged_first", [True, False])
 def test_who_is_erased_leaves_at_once_and_leaves_nobody_in_their_place(
     world: Any, segment: Any, merged_first: bool
@@ -108,11 +140,13 @@ def test_who_is_erased_leaves_at_once_and_leaves_nobody_in_their_place(
     done = world.update(spec, at=DAY_1 + 24 * HOUR)["vip"]
 
     assert (done.left, done.evaluated) == (1, False)
-    assert world.stays() == [("ada", 1, 2), ("cy", 1, None)]
+    # Who was shown as a member leaves: bob, where ada had become bob.
+    left = ("bob" if merged_first else "ada", 1, 2)
+    assert world.stays() == [left, ("cy", 1, None)]
     # The record comes back within the period: who left has left.
     people_are(world, whose | {"crm:1": "ada"}, worth)
     world.update(spec, at=DAY_1 + 25 * HOUR)
-    assert world.stays() == [("ada", 1, 2), ("cy", 1, None)]
+    assert world.stays() == [left, ("cy", 1, None)]
     assert world.connection.execute(
         "select unified_individual_id from segments.evaluated_stay"
     ).fetchall() == [("cy",)]
@@ -191,14 +225,17 @@ def test_nobody_enters_or_leaves_but_for_the_condition(
 ) -> None:
     """Whatever the order of merges, splits and evaluations.
 
-    Between evaluations nobody enters or leaves, and somebody is a member by the records
-    of one. At an evaluation members are who satisfy; who satisfies and holds a record
-    of a member goes on, unless they were there before and no member; and whoever leaves
-    did not satisfy.
+    Between evaluations nobody enters, and somebody is a member by the records of one.
+    Whoever was shown as a member still is, has left, or somebody who has a record of
+    theirs is one in their place. At an evaluation members are who satisfy; who
+    satisfies and holds a record of a member goes on, unless they were there before and
+    no member; and whoever leaves did not satisfy.
     """
     world, spec = new_world(), segment(evaluate=DAILY)
     then: Partition = {}
     members: dict[str, dt.datetime] = {}
+    shown: set[str] = set()
+    since: list[Partition] = []  # Whose records were at the evaluation and after it.
     at = DAY_1
     for whose, worth, due in waves:
         at = at + 24 * HOUR if due else at + HOUR
@@ -221,6 +258,7 @@ def test_nobody_enters_or_leaves_but_for_the_condition(
             if entries:
                 goes_on[name] = min(entries)
         assert done.evaluated == due
+        may_go_on = set(goes_on)
         if due:
             vip = {
                 name
@@ -231,8 +269,17 @@ def test_nobody_enters_or_leaves_but_for_the_condition(
             assert done.entered == len(entered)
             goes_on = {name: goes_on.get(name, at) for name in vip}
         else:
-            assert (done.entered, done.left) == (0, 0)
+            assert done.entered == 0
         assert dict(open_stays(world)) == goes_on
+        left = left_at(world, at)
+        assert done.left == len(left)
+        for name in shown - goes_on.keys():
+            theirs = {r for each in since for r, who in each.items() if who == name}
+            carried = {whose[record] for record in theirs} & goes_on.keys()
+            # Who could go on and does not satisfy has nobody in their place.
+            assert name in left or (carried and name not in may_go_on)
+        assert left <= shown - goes_on.keys()
+        shown, since = set(goes_on), [*([] if due else since), whose]
         if due:
             then, members = dict(whose), goes_on
     world.close()

@@ -275,6 +275,7 @@ def test_a_delivery_at_work_is_neither_waited_for_nor_half_saved(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_restore_killed_at_any_moment_is_old_new_or_refused(living: Paths) -> None:
     """And repeated it is new; never an outbox of one day beside the other's tables."""
     with Warehouse(living).writing("a test") as connection:

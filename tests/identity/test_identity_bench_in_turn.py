@@ -32,6 +32,7 @@ def without_words(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.long
 def test_loads_in_turn_make_the_people_of_one_load(
     tmp_path: Path, without_words: Path
 ) -> None:

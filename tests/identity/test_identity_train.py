@@ -105,6 +105,7 @@ def trained_in(
         return train(connection, least=2)
 
 
+@pytest.mark.long
 def test_the_same_records_give_the_same_file(tmp_path: Path) -> None:
     """Whatever their order, threads and node ids; and nothing in it is impossible.
 
@@ -164,6 +165,7 @@ def naming(model: Path) -> Ruleset:
     )
 
 
+@pytest.mark.long
 def test_a_version_is_judged_used_and_left_again(tmp_path: Path) -> None:
     """Each is a full run; what its gates hold leaves the people and the model."""
     with Warehouse(Paths(tmp_path)).writing("a test") as connection:

@@ -17,11 +17,8 @@ from cdp_assets.publication.snapshot import (
     catalogue_path,
     publish_snapshot,
 )
-from cdp_assets.publication.table_files import (
-    OLDEST_BASE_SECONDS,
-    SMALL,
-    TableFiles,
-)
+from cdp_assets.publication.table_files import OLDEST_BASE_SECONDS, TableFiles
+from cdp_assets.publication.table_writing import SMALL
 
 TABLE = "dmo.individual"
 NO_MANIFEST = Path("no-manifest.json")

@@ -20,12 +20,8 @@ import duckdb
 from cdp_assets.declarations import quoted
 from cdp_assets.paths import DBT_PROJECT, Paths
 from cdp_assets.publication import versions
-from cdp_assets.publication.table_files import (
-    TableFiles,
-    dotted,
-    write_changes,
-    write_whole,
-)
+from cdp_assets.publication.table_files import TableFiles, dotted
+from cdp_assets.publication.table_writing import write_changes, write_whole
 
 # What analysts build on. Raw records stay in the warehouse: they hold every personal
 # value the sources ever sent, and `dmo` has what is used of them. No table that gains

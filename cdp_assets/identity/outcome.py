@@ -110,6 +110,15 @@ class ResolutionResult:
             )
 
 
+def next_run(connection: duckdb.DuckDBPyConnection) -> int:
+    """The number of the next run, in a database that no pipeline numbers."""
+    return int(
+        connection.execute(
+            "select coalesce(max(run), 0) + 1 from identity.run"
+        ).fetchall()[0][0]
+    )
+
+
 def measure(
     connection: duckdb.DuckDBPyConnection,
     object_name: str,

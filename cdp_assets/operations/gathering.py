@@ -31,6 +31,7 @@ from cdp_assets.operations.manifest import (
     read_manifest,
 )
 from cdp_assets.paths import Paths
+from cdp_assets.rulesets.keeping import held_rulesets
 from cdp_assets.runs import pinned_as_of
 from cdp_assets.streams.dlo import table_name
 from cdp_assets.streams.spec import StreamSpec, load_streams
@@ -102,6 +103,7 @@ def _warehouse(connection: duckdb.DuckDBPyConnection, paths: Paths) -> Warehouse
     ).fetchone()
     now = pinned_as_of(paths) or utc_now()
     held = last is not None and last[1] == "held"
+    is_current = known_migrations() <= applied
     return WarehouseFacts(
         streams=[
             _stream(connection, paths, spec, now) for spec in load_streams().values()
@@ -110,19 +112,11 @@ def _warehouse(connection: duckdb.DuckDBPyConnection, paths: Paths) -> Warehouse
         held_run=last[0] if last and held else None,
         held_gate=last[2] if last and held else None,
         migrations_pending=len(known_migrations() - applied),
-        # An earlier version's warehouse knows of no caps, and is still looked at.
+        # An earlier version's warehouse knows of neither, and is still looked at.
         held_plans=[(plan.activation, plan.reason) for plan in held_plans(connection)]
-        if known_migrations() <= applied
+        if is_current
         else [],
-        held_rulesets=connection.execute(
-            """
-            select ruleset, string_agg(distinct held_by, '; ')
-            from identity.ruleset_standing
-            where held_by is not null group by ruleset order by ruleset
-            """
-        ).fetchall()
-        if known_migrations() <= applied
-        else [],
+        held_rulesets=held_rulesets(connection) if is_current else [],
     )
 
 

@@ -57,6 +57,17 @@ def keep(
     return moved
 
 
+def held_rulesets(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Rulesets whose last result a gate held, and which gates."""
+    return connection.execute(
+        """
+        select ruleset, string_agg(distinct held_by, '; ' order by held_by)
+        from identity.ruleset_standing
+        where held_by is not null group by ruleset order by ruleset
+        """
+    ).fetchall()
+
+
 def _keep_links(connection: duckdb.DuckDBPyConnection, name: str) -> int:
     """Write the links of one ruleset that differ.
 

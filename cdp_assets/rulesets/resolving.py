@@ -17,7 +17,7 @@ import duckdb
 
 from cdp_assets.declarations import nearest, quoted
 from cdp_assets.identity.model import MatchModel, read_model
-from cdp_assets.identity.outcome import ResolutionResult
+from cdp_assets.identity.outcome import ResolutionResult, next_run
 from cdp_assets.identity.resolve import resolve
 from cdp_assets.paths import Paths
 from cdp_assets.rulesets.spec import DECLARATIONS, BesideRuleset
@@ -95,12 +95,9 @@ def resolve_beside(
     """
     _look_at_warehouse(connection)
     _take_over_judgements(connection)
-    (run,) = connection.execute(
-        "select coalesce(max(run), 0) + 1 from identity.run"
-    ).fetchall()[0]
     return resolve(
         connection,
-        run=run,
+        run=next_run(connection),
         as_of=as_of,
         say=say,
         ruleset=ruleset,

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 
 from cdp_assets.identity.model import MatchModel, read_model
-from cdp_assets.identity.outcome import ResolutionResult
+from cdp_assets.identity.outcome import ResolutionResult, next_run
 from cdp_assets.identity.release import release
 from cdp_assets.identity.resolve import resolve
 from cdp_assets.identity.rules import RULESET, Ruleset, read_ruleset
@@ -150,12 +150,9 @@ def resolve_in_copy(
 def _once(
     connection: duckdb.DuckDBPyConnection, as_of: dt.datetime, trial: Trial
 ) -> ResolutionResult:
-    (run,) = connection.execute(
-        "select coalesce(max(run), 0) + 1 from identity.run"
-    ).fetchall()[0]
     return resolve(
         connection,
-        run=run,
+        run=next_run(connection),
         as_of=as_of,
         say=lambda _: None,
         ruleset=trial.ruleset,

@@ -58,11 +58,12 @@ def judge(
     """The plan in ``activation_change`` if it is above a cap; else None."""
     row = connection.execute(
         f"""
-        select count(*) filter (operation = 'add'),
-            count(*) filter (operation = 'update'),
-            count(*) filter (operation in ('remove', 'alias')),
-            count(*) filter (cause = 'refreshed'),
-            (select count(*) from activation_change where may_be_held)
+        -- Who is removed and added under another address is one change, an update.
+        select count(*) filter (operation = 'add' and steps = 1),
+            count(*) filter (operation = 'update' or step = 2),
+            count(*) filter (operation in ('remove', 'alias') and steps = 1),
+            count(*) filter (cause = 'refreshed' and step = steps),
+            (select count(*) from activation_change where may_be_held and step = 1)
         from activation_change where operation is not null and cause <> '{_FREE}'
         """
     ).fetchone()

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from cdp_assets.activation.destination_spec import BatchLimit
 from cdp_assets.activation.outbox import as_text, transaction
-from cdp_assets.activation.receipting import Ending, finish
 
 
 class Waiting(NamedTuple):
@@ -90,42 +89,6 @@ def recover(connection: sqlite3.Connection, activation: str, now: dt.datetime) -
             """,
             [activation],
         ).rowcount
-
-
-def supersede(
-    connection: sqlite3.Connection, activation: str, destination: str, now: dt.datetime
-) -> int:
-    """End changes that a later one of the same person has overtaken before any try.
-
-    After an outage a message from then would be wrong today: the cart that lay
-    abandoned is bought by now.
-
-    Returns:
-        How many changes ended.
-    """
-    with transaction(connection):
-        rows = connection.execute(
-            """
-            select o.sequence, max(later.sequence) from outbox as o
-            join outbox as later
-                on later.activation = o.activation
-                and later.unified_individual_id = o.unified_individual_id
-                and later.sequence > o.sequence and later.state = 'pending'
-                and later.operation <> 'alias'
-            where o.operation <> 'alias' and o.activation = ? and o.state = 'pending'
-                and o.attempts = 0 and o.batch is null
-                -- What a data action tells is something that happened, and stays so.
-                and o.cause not in ('became_true', 'event')
-            group by o.sequence
-            """,
-            [activation],
-        ).fetchall()
-        endings = [
-            Ending(sequence, "withheld", f"superseded by change {later}")
-            for sequence, later in rows
-        ]
-        finish(connection, endings, destination, now)
-    return len(rows)
 
 
 def claim(

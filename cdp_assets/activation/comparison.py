@@ -1,10 +1,13 @@
 """Which changes are owed: what members should look like, against what was sent.
 
-The rules are those that ``planning`` states; here they are as one query.
+The rules are those that ``planning`` states; here they are as one query. A change is
+one row, or two: where an address of somebody must be left and another taken, the
+removal of what was sent (``step`` 1) goes before the add of what is now (``step`` 2).
 """
 
 import duckdb
 
+from cdp_assets.activation.destinations.template import known_by
 from cdp_assets.activation.spec import ActivationSpec
 
 _CHANGES = """
@@ -16,6 +19,8 @@ _CHANGES = """
             coalesce(c.allowed, false) as allowed,
             s.contact_point_value is null or coalesce(k.allowed, false)
                 as last_allowed,
+            s.outcome = 'pending' and s.operation in ('add', 'update')
+                and coalesce(k.allowed, false) as will_be_sent,
             s.operation as last_operation, s.cause as last_cause, s.outcome,
             coalesce(s.is_held, false) as is_held,
             coalesce(s.is_held or (
@@ -24,6 +29,11 @@ _CHANGES = """
             coalesce(s.person_sequence, 0) as person_sequence,
             s.merged_into, redirect.live_ids[1] as living,
             d.payload_hash is distinct from s.payload_hash as differs,
+            -- Under an address that it was not told; of whom nothing is kept, nothing
+            -- is left there.
+            s.payload is not null and json_extract_string(d.payload, $known_by)
+                is distinct from json_extract_string(s.payload, $known_by)
+                as known_differs,
             {
                 'payload': d.payload::json, 'payload_hash': d.payload_hash,
                 'type': d.contact_point_type, 'value': d.contact_point_value
@@ -81,8 +91,9 @@ _CHANGES = """
                 or (last_operation in ('remove', 'alias')
                     and last_cause in ('left', 'merged'))
                 then 'entered'
-            when not allowed then if(
-                is_held and last_operation <> 'remove', 'consent_withdrawn', null)
+            -- What waits to leave for an address that was theirs must not any more.
+            when not allowed then if((is_held or will_be_sent)
+                and last_operation <> 'remove', 'consent_withdrawn', null)
             when last_operation = 'remove' or outcome = 'withheld'
                 then 'consent_given'
             when differs then 'changed'
@@ -107,14 +118,27 @@ _CHANGES = """
             end as wanted
         from caused
     ),
+    -- Removed at one address and reached at another: both in one plan, so that what is
+    -- sent does not depend on how often was planned.
+    stepped as (
+        select chosen.* exclude (cause, wanted), step,
+            case when (is_member and allowed and cause = 'consent_withdrawn')
+                    or (wanted = 'update' and known_differs and may_be_held)
+                then 2 else 1 end as steps,
+            if(step = 2 and cause = 'consent_withdrawn', 'consent_given', cause)
+                as cause,
+            if(steps = 1, wanted, if(step = 1, 'remove', 'add')) as wanted
+        from chosen cross join (values (1), (2)) as each (step)
+        where step <= steps
+    ),
     -- What is removed or is another now is what was sent, not what would be today.
     filled as (
         select *, if(list_contains($operations, wanted), wanted, null) as operation,
             if(wanted in ('remove', 'alias'), last, desired) as content
-        from chosen
+        from stepped
     )
     select *, sha256(concat_ws('|', $activation, unified_individual_id, operation,
-            content.payload_hash, person_sequence + 1,
+            content.payload_hash, person_sequence + step,
             if(operation = 'alias', winner, null))) as digest,
         if(operation is null, null, greatest($sequence, (
             select coalesce(max(sequence), 0) from activation.planned
@@ -134,7 +158,7 @@ def fill_changes(
     *,
     is_full: bool,
 ) -> None:
-    """Fill ``activation_change``: per person the change owed, if any, and its key.
+    """Fill ``activation_change``: per person the changes owed, if any, and their keys.
 
     Removals come first, so that of a merge the destination first drops the loser; then
     aliases, which tell it of the merge instead, before what is sent of the winner.
@@ -150,6 +174,7 @@ def fill_changes(
         {
             "activation": spec.name,
             "operations": list(spec.operations),
+            "known_by": [f"$.{field}" for field in known_by(spec.destination)],
             "sequence": sequence,
             "is_full": is_full,
         },

@@ -14,14 +14,16 @@ from dataclasses import dataclass, replace
 
 from cdp_assets.activation.attempting import Attempt, Attempter
 from cdp_assets.activation.breaker import Breaker, close, load, save
-from cdp_assets.activation.claims import claim, next_due, recover, release, supersede
+from cdp_assets.activation.claims import claim, next_due, recover, release
 from cdp_assets.activation.destinations.protocol import Destination
+from cdp_assets.activation.destinations.template import known_by
 from cdp_assets.activation.outbox import as_instant, states, transaction
 from cdp_assets.activation.pacing import Pace
 from cdp_assets.activation.pausing import paused
 from cdp_assets.activation.recording import Recorder
 from cdp_assets.activation.sendable import Sendable
 from cdp_assets.activation.sending import Answer, Senders
+from cdp_assets.activation.superseding import supersede
 
 # Batches under way per thread: enough to keep threads busy between commits, few enough
 # that a killed process leaves little to repeat.
@@ -82,7 +84,11 @@ class Dispatch:
         name, connection = self._spec.name, self._connection
         recover(connection, name, self._now())
         self._recorder.counts["withheld"] += supersede(
-            connection, name, self._destination.label, self._now()
+            connection,
+            name,
+            self._destination.label,
+            self._now(),
+            known_by(self._spec.destination),
         )
         while True:
             now = self._now()

@@ -10,12 +10,14 @@ now (alias) in place of the removal.
 When a change is planned:
 
 - a person entered: add, even without consent, so that a receipt says why nothing left;
-- the payload or the contact point changed: update (destinations take both as upserts);
+- the payload or the contact point changed: update (destinations take both as upserts),
+  but where the destination knows people by what changed: remove, then add;
 - a person left: remove, if the destination may hold them because of us;
 - a person was merged into a member: alias, if the destination has it and holds them,
   and consent stands for both; then the member as an update. An alias that was not told,
   and one that waits while the merge is undone, is a removal after all;
-- consent was withdrawn, or no contact point is left: remove, if it may hold them;
+- consent was withdrawn, or no contact point is left: remove, if it may hold them; an
+  add follows in the same plan if another contact point of theirs may be sent to;
 - consent was given, after a change was withheld or removed for the lack of it: add.
 
 A change that was withheld and still would be is not planned again. In mode ``full``
@@ -178,17 +180,21 @@ def _record(
     connection.execute(
         """
         insert into activation.sent_state
-        select $activation, unified_individual_id, person_sequence + 1, operation,
+        select $activation, unified_individual_id, person_sequence + step, operation,
             cause, content.payload, content.payload_hash, content.type, content.value,
             sequence, 'msg_' || digest[:32], 'pending', null, is_held,
             if(operation = 'alias', winner, null)
-        from activation_change where operation is not null order by sequence
+        from activation_change where operation is not null
+        qualify step = max(step) over (partition by unified_individual_id)
         """,
         named,
     )
 
 
-_MEMBERS = "count(*) filter (is_member), count(*) filter (is_member and not allowed)"
+_MEMBERS = (
+    "count(*) filter (is_member and step = 1), "
+    "count(*) filter (is_member and not allowed)"
+)
 _OPERATIONS = ", ".join(
     f"count(*) filter (operation = '{name}')"
     for name in ("add", "update", "remove", "alias")

@@ -86,7 +86,7 @@ def rehearse(
             "where operation is not null group by 1 order by 1"
         ).fetchall()
         (members,) = connection.execute(
-            "select count(*) from activation_change where is_member"
+            "select count(*) from activation_change where is_member and step = 1"
         ).fetchall()[0]
         return Rehearsal(
             members,

@@ -107,6 +107,9 @@ class HttpTemplate(Declaration):
     environment: tuple[Identifier, ...] = ()
     # Fields that an activation's mapping must have.
     fields: tuple[Identifier, ...] = ()
+    # Fields by which the service knows somebody. Where one changes, what was sent is
+    # removed and what is now is added: an update would leave the old address there.
+    known_by: tuple[Identifier, ...] = ()
     authorisation: Annotated[
         Bearer | Basic | OAuth | NoAuthorisation, pydantic.Field(discriminator="kind")
     ]
@@ -124,6 +127,11 @@ class HttpTemplate(Declaration):
         for operation in taken:
             if taken.count(operation) > 1:
                 raise ValueError(f"requests: {operation!r} is served by two of them")
+        if self.known_by and "remove" not in taken:
+            raise ValueError(
+                "known_by: what was sent under an earlier value must be removed; give "
+                "'remove' a request, or leave it out"
+            )
         if self.rate is not None:
             interval(self.rate)
         return self
@@ -155,6 +163,13 @@ def template_of(spec: HttpSpec) -> HttpTemplate:
             f"{nearest(spec.template, templates)} (there are {', '.join(templates)})"
         )
     return templates[spec.template]
+
+
+def known_by(destination: object) -> tuple[str, ...]:
+    """The fields by which a destination knows people; none: it knows them by our id."""
+    if not isinstance(destination, HttpSpec):
+        return ()
+    return template_of(destination).known_by
 
 
 def agree(spec: HttpSpec, fields: tuple[str, ...], operations: tuple[str, ...]) -> None:

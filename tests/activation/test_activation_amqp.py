@@ -298,6 +298,23 @@ def test_a_connection_that_the_broker_ended_is_made_anew(
     assert [found.message_id for found, _ in queue.messages()] == ["msg_1", "msg_2"]
 
 
+def test_a_close_for_another_reason_may_have_reached_it(
+    opened: Any, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an internal error nobody can say whether the message was taken."""
+    destination = opened()
+    assert send(destination).outcome == "delivered"
+
+    def fails(*_: object, **__: object) -> None:
+        raise pika.exceptions.ChannelClosedByBroker(541, "INTERNAL_ERROR")
+
+    monkeypatch.setattr(destination._own.channel, "basic_publish", fails)
+    reply = send(destination, change(2))
+
+    assert (reply.outcome, reply.reached) == ("unavailable", True)
+    assert reply.reason == "the broker closed the channel: 541"
+
+
 def test_what_waits_is_delivered_once_each_by_several_threads(
     broker: str, queue: Queue, paths: Paths
 ) -> None:

@@ -156,11 +156,15 @@ class AmqpDestination:
         if error.reply_code == _PRECONDITION_FAILED:
             return Reply(key, "rejected", "the broker takes no message so large")
         name = repr(self._spec.exchange)
-        reason = {
+        refused = {
             _NOT_FOUND: f"there is no exchange {name}: make it, or mend `exchange`",
             _ACCESS_REFUSED: f"the user may not write to the exchange {name}",
-        }.get(error.reply_code, f"the broker closed the channel: {error.reply_code}")
-        return Reply(key, "unavailable", reason, reached=False)
+        }.get(error.reply_code)
+        if refused:
+            return Reply(key, "unavailable", refused, reached=False)
+        # For another reason it may have closed it after it took the message.
+        reason = f"the broker closed the channel: {error.reply_code}"
+        return Reply(key, "unavailable", reason)
 
     def _unroutable(self) -> str:
         where = f"of {self._spec.exchange!r} " if self._spec.exchange else ""

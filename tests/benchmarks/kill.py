@@ -36,6 +36,7 @@ UNDISTURBED = "undisturbed"
 # list of changes that its transaction took are not given again.
 NUMBERS = (
     "seq",
+    "link_seq",
     "run",
     "linked_at_run",
     "born_run",

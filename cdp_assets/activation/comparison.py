@@ -122,9 +122,10 @@ _CHANGES = """
     -- sent does not depend on how often was planned.
     stepped as (
         select chosen.* exclude (cause, wanted), step,
-            case when (is_member and allowed and cause = 'consent_withdrawn')
+            case when list_has_all($operations, ['remove', 'add']) and (
+                    (is_member and allowed and cause = 'consent_withdrawn')
                     or (wanted = 'update' and known_differs and may_be_held)
-                then 2 else 1 end as steps,
+                ) then 2 else 1 end as steps,
             if(step = 2 and cause = 'consent_withdrawn', 'consent_given', cause)
                 as cause,
             if(steps = 1, wanted, if(step = 1, 'remove', 'add')) as wanted

@@ -4,6 +4,7 @@ Listing shows no payload: that is personal data, which ``showing`` is asked for.
 """
 
 import datetime as dt
+import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -120,10 +121,23 @@ def standings(
     return said
 
 
-def replay(outbox: Outbox, sequences: Sequence[int], now: dt.datetime) -> Replayed:
+def replay(
+    outbox: Outbox,
+    sequences: Sequence[int],
+    now: dt.datetime,
+    known_by: Mapping[str, Sequence[str]],
+) -> Replayed:
     """Let dead letters go out again, under their old keys.
 
-    One whose person had a later change tried already would undo it: it stays dead.
+    One whose person had a later change tried already would undo it: it stays dead. A
+    removal where people are known by an address is undone by nothing but a change of
+    that address, whoever has it now.
+
+    Args:
+        outbox: Where they are.
+        sequences: Their numbers.
+        now: When they are due (UTC).
+        known_by: Per activation the fields by which its destination knows people.
 
     Raises:
         NoSuchChangeError: There is no such change; nothing was done.
@@ -135,7 +149,7 @@ def replay(outbox: Outbox, sequences: Sequence[int], now: dt.datetime) -> Replay
         for sequence in sequences:
             if sequence in untouched:
                 continue
-            if _is_overtaken(connection, sequence):
+            if _is_overtaken(connection, sequence, known_by):
                 overtaken.append(sequence)
                 continue
             connection.execute(
@@ -186,7 +200,17 @@ def _not_dead(
     return found
 
 
-def _is_overtaken(connection: sqlite3.Connection, sequence: int) -> bool:
+def _is_overtaken(
+    connection: sqlite3.Connection,
+    sequence: int,
+    known_by: Mapping[str, Sequence[str]],
+) -> bool:
+    activation, operation = connection.execute(
+        "select activation, operation from outbox where sequence = ?", [sequence]
+    ).fetchone()
+    fields = known_by.get(activation, ()) if operation == "remove" else ()
+    if fields:
+        return _is_known_anew(connection, sequence, fields)
     return (
         connection.execute(
             """
@@ -199,6 +223,32 @@ def _is_overtaken(connection: sqlite3.Connection, sequence: int) -> bool:
             where o.sequence = ? and o.state = 'dead' limit 1
             """,
             [sequence],
+        ).fetchone()
+        is not None
+    )
+
+
+def _is_known_anew(
+    connection: sqlite3.Connection, sequence: int, fields: Sequence[str]
+) -> bool:
+    """Whether what a removal names was tried later, of the same person or another."""
+    return (
+        connection.execute(
+            """
+            select 1 from outbox as o join outbox as later
+                on later.activation = o.activation
+                and later.sequence > o.sequence and later.attempts > 0
+                and (later.contact_point_value = o.contact_point_value or (
+                    later.unified_individual_id = o.unified_individual_id
+                    and not exists (
+                        select 1 from json_each(?2) as field
+                        where json_extract(later.payload, field.value)
+                            is not json_extract(o.payload, field.value)
+                    )
+                ))
+            where o.sequence = ?1 and o.state = 'dead' limit 1
+            """,
+            [sequence, json.dumps([f"$.{field}" for field in fields])],
         ).fetchone()
         is not None
     )

@@ -100,8 +100,8 @@ class Decider:
 
         It names what was sent last of ``person``; an alias that made another of them
         counts as sent, but carries the other's payload. Where the outbox no longer
-        knows them, the plan is believed; one whom an alias did away with holds nothing
-        more.
+        knows them, the plan is believed; where an alias or a removal did away with them
+        nothing is held any more.
         """
         earlier = self._reader.execute(
             """
@@ -121,11 +121,15 @@ class Decider:
             """,
             [self._spec.name, person, row.sequence],
         ).fetchone()
+        # Told that they are another, or to forget them: an address that was theirs may
+        # be somebody else's by now.
         (gone,) = self._reader.execute(
             """
             select max(sequence) from outbox
-            where activation = ? and previous_individual_id = ? and sequence < ?
-                and state = 'delivered'
+            where activation = ?1 and sequence < ?3 and state = 'delivered' and (
+                previous_individual_id = ?2
+                or (unified_individual_id = ?2 and operation = 'remove')
+            )
             """,
             [self._spec.name, person, row.sequence],
         ).fetchone()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from cdp_assets.activation.dead_letters import replay
 from cdp_assets.activation.delivery import deliver
 from cdp_assets.activation.destinations.protocol import Batch, Reply
 from cdp_assets.activation.destinations.template import HttpTemplate
@@ -211,6 +212,118 @@ def test_a_template_that_knows_people_by_a_field_can_remove_them() -> None:
                 },
             }
         )
+
+
+class Failing(ByAddress):
+    """A destination that does not take some changes, and says so."""
+
+    def __init__(self, held: dict[str, str], operation: str, outcome: Any) -> None:
+        super().__init__(held)
+        self.operation, self.outcome = operation, outcome
+
+    def answer(self, batch: Batch) -> list[Reply]:
+        (change,) = batch.changes
+        if change.operation != self.operation:
+            return super().answer(batch)
+        return [Reply(change.idempotency_key, self.outcome, "no", reached=False)]
+
+
+def test_a_removal_that_was_given_up_can_be_replayed_after_the_add(
+    world: Any, to_hubspot: Any
+) -> None:
+    """Its own plan's add overtook it: an opted-out address could never be removed."""
+    held: dict[str, str] = {}
+    world.person("ada")
+    world.send_off(to_hubspot)
+    goes(world, to_hubspot, held)
+    world.email("ada", "second@example.test", rank=2)
+    world.consent("second@example.test", "opt_in")
+    world.consent("ada@example.test", "opt_out")
+    world.send_off(to_hubspot)
+    fails = Failing(held, "remove", "rejected")
+    deliver(world.outbox, to_hubspot, fails, at=AS_OF, budget_seconds=5)
+    assert set(held) == {"ada@example.test", "second@example.test"}
+    [(dead,)] = world.waiting("select sequence from outbox where state = 'dead'")
+
+    done = replay(world.outbox, [dead], AS_OF, {"welcome": ["email"]})
+    goes(world, to_hubspot, held)
+
+    assert done.replayed == (dead,)
+    assert held == {"second@example.test": "ada"}
+
+
+def test_a_replayed_removal_takes_an_address_from_nobody_who_has_it_now(
+    world: Any, to_hubspot: Any
+) -> None:
+    held: dict[str, str] = {}
+    world.person("ada")
+    world.send_off(to_hubspot)
+    goes(world, to_hubspot, held)
+    world.leaves("ada")
+    world.send_off(to_hubspot)
+    fails = Failing(held, "remove", "rejected")
+    deliver(world.outbox, to_hubspot, fails, at=AS_OF, budget_seconds=5)
+    world.person("bob", email="ada@example.test")
+    world.send_off(to_hubspot)
+    goes(world, to_hubspot, held)
+    [(dead,)] = world.waiting("select sequence from outbox where state = 'dead'")
+
+    assert replay(world.outbox, [dead], AS_OF, {"welcome": ["email"]}).overtaken == (
+        dead,
+    )
+
+
+def test_what_was_removed_is_not_removed_again_from_whoever_has_it_now(
+    world: Any, to_hubspot: Any
+) -> None:
+    held: dict[str, str] = {}
+    world.person("ada")
+    world.send_off(to_hubspot)
+    goes(world, to_hubspot, held)
+    moves(world, "ada", "new@example.test")
+    world.consent("new@example.test", "opt_in")
+    world.send_off(to_hubspot)
+    down = Failing(held, "add", "unavailable")
+    deliver(world.outbox, to_hubspot, down, at=AS_OF, budget_seconds=0.5)
+    assert down.got == [("remove", "ada@example.test")]
+    with world.outbox.connect() as connection:
+        connection.execute("delete from breaker")
+        connection.execute("update outbox set next_attempt_at = ''")
+        connection.commit()
+    world.person("bob", email="ada@example.test")
+    world.send_off(to_hubspot)
+    world.leaves("ada")
+    world.send_off(to_hubspot)
+
+    goes(world, to_hubspot, held)
+
+    assert held == {"ada@example.test": "bob"}
+
+
+@pytest.mark.parametrize(
+    ("operations", "planned"),
+    [
+        (["update", "remove"], [("ada", "update", "changed")]),
+        (["add", "update"], [("ada", "update", "changed")]),
+        (["add"], []),
+    ],
+)
+def test_who_leaves_out_an_operation_gets_no_half_of_a_pair(
+    world: Any,
+    activation: Any,
+    to_hubspot: Any,
+    operations: list[str],
+    planned: list[tuple[str, str, str]],
+) -> None:
+    """A removal without its add empties an audience, and no cap counts it."""
+    world.person("ada")
+    world.send_off(to_hubspot)
+    goes(world, to_hubspot, {})
+    moves(world, "ada", "new@example.test")
+    world.consent("new@example.test", "opt_in")
+    world.send_off(activation(destination=HUBSPOT, operations=operations))
+
+    assert world.planned()[1:] == planned
 
 
 ADDRESSES = ("one@example.test", "two@example.test", "three@example.test")

@@ -87,14 +87,13 @@ def _which(command: Callable[..., None]) -> Callable[..., None]:
 def outbox_replay(**which: Any) -> None:
     """Send dead letters again, with the next delivery."""
     from cdp_assets.activation.dead_letters import replay
-    from cdp_assets.activation.destinations.template import known_by
-    from cdp_assets.data_actions.spec import load_senders
 
-    fields = {name: known_by(one.destination) for name, one in load_senders().items()}
-    done = replay(_outbox(), _chosen(**which), utc_now(), fields)
+    done = replay(_outbox(), _chosen(**which), utc_now())
     click.echo(f"{len(done.replayed):,} will go out again")
     for sequence in done.overtaken:
-        click.echo(f"{sequence} stays: a later change of that person went out already")
+        click.echo(
+            f"{sequence} stays: a later change of that person or address went out"
+        )
     _say_untouched(done.untouched)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from cdp_assets.activation.destination_spec import BatchLimit
+from cdp_assets.activation.identifiers import NO_EARLIER_WITH_ITS_IDENTIFIER
 from cdp_assets.activation.outbox import as_text, transaction
 
 
@@ -47,7 +48,8 @@ class Claim:
 _COLUMNS = ", ".join(Waiting._fields)
 # A later change of a person waits until the earlier one has ended; an alias concerns
 # two people. So does one to the same contact point: of a merge the loser's removal and
-# the winner's update may name one address, and the wrong one last would lose it.
+# the winner's update may name one address, and the wrong one last would lose it. What
+# else the destination knows people by may pass from one to another as well.
 _SAME = (
     ("unified_individual_id", "previous_individual_id"),
     ("contact_point_value", "previous_contact_point_value"),
@@ -64,6 +66,7 @@ _FIRST_OF_PERSON = " and ".join(
     for now, before in _SAME
     for column in (now, before)
 )
+_IS_FIRST = f"{_FIRST_OF_PERSON} and {NO_EARLIER_WITH_ITS_IDENTIFIER}"
 
 
 def recover(connection: sqlite3.Connection, activation: str, now: dt.datetime) -> int:
@@ -152,7 +155,7 @@ def next_due(connection: sqlite3.Connection, activation: str) -> str | None:
         f"""
         select min(o.next_attempt_at) from outbox as o
         where o.activation = ? and o.state in ('pending', 'delivering')
-            and o.state = 'pending' and {_FIRST_OF_PERSON}
+            and o.state = 'pending' and {_IS_FIRST}
         """,
         [activation],
     ).fetchone()
@@ -171,7 +174,7 @@ def _due(
         select {_COLUMNS}, batch from outbox as o
         where o.activation = ? and o.state in ('pending', 'delivering')
             and o.state = 'pending' and o.next_attempt_at <= ?
-            and {condition} and {_FIRST_OF_PERSON}
+            and {condition} and {_IS_FIRST}
         order by o.sequence limit ?
         """,
         [activation, as_text(now), limit],

@@ -7,7 +7,7 @@ removal of what was sent (``step`` 1) goes before the add of what is now (``step
 
 import duckdb
 
-from cdp_assets.activation.destinations.template import known_by
+from cdp_assets.activation.destinations.template import matched_by
 from cdp_assets.activation.spec import ActivationSpec
 
 _CHANGES = """
@@ -29,11 +29,15 @@ _CHANGES = """
             coalesce(s.person_sequence, 0) as person_sequence,
             s.merged_into, redirect.live_ids[1] as living,
             d.payload_hash is distinct from s.payload_hash as differs,
-            -- Under an address that it was not told; of whom nothing is kept, nothing
+            -- Not under an address that it was told; of whom nothing is kept, nothing
             -- is left there.
-            s.payload is not null and json_extract_string(d.payload, $known_by)
-                is distinct from json_extract_string(s.payload, $known_by)
-                as known_differs,
+            coalesce(list_bool_or(list_transform(
+                list_zip(
+                    json_extract_string(s.payload, $matched_by),
+                    json_extract_string(d.payload, $matched_by)
+                ),
+                lambda each: each[1] is not null and each[1] is distinct from each[2]
+            )), false) as known_differs,
             {
                 'payload': d.payload::json, 'payload_hash': d.payload_hash,
                 'type': d.contact_point_type, 'value': d.contact_point_value
@@ -175,7 +179,7 @@ def fill_changes(
         {
             "activation": spec.name,
             "operations": list(spec.operations),
-            "known_by": [f"$.{field}" for field in known_by(spec.destination)],
+            "matched_by": [f"$.{field}" for field in matched_by(spec.destination)],
             "sequence": sequence,
             "is_full": is_full,
         },

@@ -4,12 +4,16 @@ Listing shows no payload: that is personal data, which ``showing`` is asked for.
 """
 
 import datetime as dt
-import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cdp_assets.activation.breaker import load
+from cdp_assets.activation.identifiers import (
+    begin_waiting,
+    is_on_its_way,
+    others_know,
+)
 from cdp_assets.activation.outbox import Outbox, as_text, transaction
 from cdp_assets.activation.pausing import EVERYTHING, paused
 from cdp_assets.activation.showing import no_such_change
@@ -35,7 +39,7 @@ class Replayed:
 
     replayed: tuple[int, ...]
     overtaken: tuple[int, ...]
-    """A later change of their person was tried already."""
+    """A later change of their person, or of their address, was tried already."""
     untouched: Mapping[int, str]
     """Those that are not dead, with the state they are in."""
 
@@ -121,23 +125,16 @@ def standings(
     return said
 
 
-def replay(
-    outbox: Outbox,
-    sequences: Sequence[int],
-    now: dt.datetime,
-    known_by: Mapping[str, Sequence[str]],
-) -> Replayed:
+def replay(outbox: Outbox, sequences: Sequence[int], now: dt.datetime) -> Replayed:
     """Let dead letters go out again, under their old keys.
 
-    One whose person had a later change tried already would undo it: it stays dead. A
-    removal where people are known by an address is undone by nothing but a change of
-    that address, whoever has it now.
+    One whose person had a later change tried already would undo it: it stays dead. So
+    does, where people are known by an address, the removal of one that is somebody's.
 
     Args:
         outbox: Where they are.
         sequences: Their numbers.
         now: When they are due (UTC).
-        known_by: Per activation the fields by which its destination knows people.
 
     Raises:
         NoSuchChangeError: There is no such change; nothing was done.
@@ -149,7 +146,7 @@ def replay(
         for sequence in sequences:
             if sequence in untouched:
                 continue
-            if _is_overtaken(connection, sequence, known_by):
+            if _is_overtaken(connection, sequence):
                 overtaken.append(sequence)
                 continue
             connection.execute(
@@ -161,6 +158,7 @@ def replay(
                 """,
                 [as_text(now), sequence],
             )
+            begin_waiting(connection, sequence, sequence)
             replayed.append(sequence)
     return Replayed(tuple(replayed), tuple(overtaken), untouched)
 
@@ -200,55 +198,27 @@ def _not_dead(
     return found
 
 
-def _is_overtaken(
-    connection: sqlite3.Connection,
-    sequence: int,
-    known_by: Mapping[str, Sequence[str]],
-) -> bool:
-    activation, operation = connection.execute(
-        "select activation, operation from outbox where sequence = ?", [sequence]
+def _is_overtaken(connection: sqlite3.Connection, sequence: int) -> bool:
+    payload, is_removal = connection.execute(
+        "select payload, operation = 'remove' from outbox where sequence = ?",
+        [sequence],
     ).fetchone()
-    fields = known_by.get(activation, ()) if operation == "remove" else ()
-    if fields:
-        return _is_known_anew(connection, sequence, fields)
-    return (
-        connection.execute(
-            """
+    known = others_know(connection, sequence, payload) if is_removal else {}
+    if known:
+        return all(known.values()) or is_on_its_way(connection, sequence)
+    (later,) = connection.execute(
+        """
+        select exists (
             select 1 from outbox as o join outbox as later
                 on later.activation = o.activation
                 and o.unified_individual_id in (
                     later.unified_individual_id, later.previous_individual_id
                 )
-                and later.sequence > o.sequence and later.attempts > 0
-            where o.sequence = ? and o.state = 'dead' limit 1
-            """,
-            [sequence],
-        ).fetchone()
-        is not None
-    )
-
-
-def _is_known_anew(
-    connection: sqlite3.Connection, sequence: int, fields: Sequence[str]
-) -> bool:
-    """Whether what a removal names was tried later, of the same person or another."""
-    return (
-        connection.execute(
-            """
-            select 1 from outbox as o join outbox as later
-                on later.activation = o.activation
-                and later.sequence > o.sequence and later.attempts > 0
-                and (later.contact_point_value = o.contact_point_value or (
-                    later.unified_individual_id = o.unified_individual_id
-                    and not exists (
-                        select 1 from json_each(?2) as field
-                        where json_extract(later.payload, field.value)
-                            is not json_extract(o.payload, field.value)
-                    )
-                ))
-            where o.sequence = ?1 and o.state = 'dead' limit 1
-            """,
-            [sequence, json.dumps([f"$.{field}" for field in fields])],
-        ).fetchone()
-        is not None
-    )
+                and later.sequence > o.sequence
+                and (later.attempts > 0 or later.state = 'delivering')
+            where o.sequence = ?
+        )
+        """,
+        [sequence],
+    ).fetchone()
+    return bool(later)

@@ -5,16 +5,19 @@ consent and the merges that its waiting changes depend on.
 """
 
 import datetime as dt
+import json
 import sqlite3
 from collections.abc import Callable
 
 from cdp_assets.activation.claims import Waiting
+from cdp_assets.activation.identifiers import others_know
 from cdp_assets.activation.outbox import as_instant
 from cdp_assets.activation.sendable import Sendable
 from cdp_assets.governance.consent import ConsentRow, Decision, decide
 
 NO_CONTACT_POINT = "no contact point"
 NOTHING_SENT = "nothing was sent that could be removed"
+KNOWN_ANEW = "what the destination knows them by is somebody's who stays"
 NOT_MERGED = "the merge does not stand any more"
 
 
@@ -35,13 +38,27 @@ class Decider:
     def decide(self, row: Waiting) -> tuple[Decision, str]:
         """May it leave now, and with which payload."""
         if row.operation == "remove":
-            return self._of_earlier(row, row.unified_individual_id, "removal")
+            return self._of_removal(row)
         if row.previous_individual_id is not None:
             return self._of_alias(row, row.previous_individual_id)
         if self._spec.purpose is None or self._spec.channel is None:
             return Decision(True, None, "internal"), row.payload
         consent = self._consent(row.contact_point_type, row.contact_point_value)
         return consent, row.payload
+
+    def _of_removal(self, row: Waiting) -> tuple[Decision, str]:
+        """A removal names nothing by which somebody else is known who stays."""
+        decision, payload = self._of_earlier(row, row.unified_individual_id, "removal")
+        if not decision.allowed:
+            return decision, payload
+        known = others_know(self._reader, row.sequence, payload)
+        if not any(known.values()):
+            return decision, payload
+        if all(known.values()):
+            return Decision(False, None, KNOWN_ANEW), payload
+        named = json.loads(payload)
+        named.update((field, None) for field, taken in known.items() if taken)
+        return decision, json.dumps(named)
 
     def _of_alias(self, row: Waiting, previous: str) -> tuple[Decision, str]:
         """An alias needs consent for both people, and that they still are one.

@@ -16,7 +16,8 @@ from cdp_assets.activation.attempting import Attempt, Attempter
 from cdp_assets.activation.breaker import Breaker, close, load, save
 from cdp_assets.activation.claims import claim, next_due, recover, release
 from cdp_assets.activation.destinations.protocol import Destination
-from cdp_assets.activation.destinations.template import known_by
+from cdp_assets.activation.destinations.template import known_by, matched_by
+from cdp_assets.activation.identifiers import register
 from cdp_assets.activation.outbox import as_instant, states, transaction
 from cdp_assets.activation.pacing import Pace
 from cdp_assets.activation.pausing import paused
@@ -82,13 +83,15 @@ class Dispatch:
     ) -> DeliveryResult:
         """Go on until nothing is left, or nothing more is due before ``deadline``."""
         name, connection = self._spec.name, self._connection
+        with transaction(connection):
+            register(connection, name, known_by(self._spec.destination))
         recover(connection, name, self._now())
         self._recorder.counts["withheld"] += supersede(
             connection,
             name,
             self._destination.label,
             self._now(),
-            known_by(self._spec.destination),
+            matched_by(self._spec.destination),
         )
         while True:
             now = self._now()

@@ -14,6 +14,7 @@ from typing import Any
 
 import duckdb
 
+from cdp_assets.activation.identifiers import begin_waiting
 from cdp_assets.activation.outbox import Outbox, as_text, last_sequence, transaction
 from cdp_assets.governance.answers import gather_answers
 
@@ -44,7 +45,7 @@ def hand_over(connection: duckdb.DuckDBPyConnection, outbox: Outbox) -> HandOver
 
 
 def _copy(source: duckdb.DuckDBPyConnection, target: sqlite3.Connection) -> int:
-    before = target.total_changes
+    before, last = target.total_changes, last_sequence(target)
     rows = source.execute(
         """
         select sequence, idempotency_key, activation, segment, unified_individual_id,
@@ -53,7 +54,7 @@ def _copy(source: duckdb.DuckDBPyConnection, target: sqlite3.Connection) -> int:
             previous_contact_point_type, previous_contact_point_value
         from activation.planned where sequence > ? order by sequence
         """,
-        [last_sequence(target)],
+        [last],
     )
     for batch in _batches(rows):
         # Due at once: the retry clock is the wall clock, not the run's.
@@ -69,7 +70,9 @@ def _copy(source: duckdb.DuckDBPyConnection, target: sqlite3.Connection) -> int:
             """,
             batch,
         )
-    return target.total_changes - before
+    copied = target.total_changes - before
+    begin_waiting(target, last + 1, last_sequence(target))
+    return copied
 
 
 def _copy_fields(source: duckdb.DuckDBPyConnection, target: sqlite3.Connection) -> None:

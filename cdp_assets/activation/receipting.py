@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from cdp_assets.activation.identifiers import end_waiting
 from cdp_assets.activation.outbox import as_text
 
 Outcome = Literal["delivered", "withheld", "dead"]
@@ -85,6 +86,7 @@ def finish(
         """,
         [(destination, one.sequence) for one in endings],
     )
+    end_waiting(connection, [one.sequence for one in endings])
 
 
 def note(connection: sqlite3.Connection, attempts: Sequence[Noted]) -> None:

@@ -14,13 +14,13 @@ def supersede(
     activation: str,
     destination: str,
     now: dt.datetime,
-    known_by: Sequence[str],
+    matched_by: Sequence[str],
 ) -> int:
     """End changes that a later one of the same person has overtaken before any try.
 
     After an outage a message from then would be wrong today: the cart that lay
     abandoned is bought by now. A removal is overtaken only by what concerns the same
-    contact point and the same fields of ``known_by``: nothing else takes an address
+    contact point and the same fields of ``matched_by``: nothing else takes an address
     away that the destination holds.
 
     Returns:
@@ -43,13 +43,14 @@ def supersede(
                     later.contact_point_value is o.contact_point_value
                     and not exists (
                         select 1 from json_each(?) as field
-                        where json_extract(later.payload, field.value)
-                            is not json_extract(o.payload, field.value)
+                        where json_extract(o.payload, field.value) is not null
+                            and json_extract(o.payload, field.value)
+                                is not json_extract(later.payload, field.value)
                     )
                 ))
             group by o.sequence
             """,
-            [activation, json.dumps([f"$.{field}" for field in known_by])],
+            [activation, json.dumps([f"$.{field}" for field in matched_by])],
         ).fetchall()
         endings = [
             Ending(sequence, "withheld", f"superseded by change {later}")

@@ -1,20 +1,24 @@
 """A warehouse with a few people in it, an outbox, and a receiver to deliver to."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
+from cdp_assets.activation.delivery import deliver
+from cdp_assets.activation.destinations.protocol import Destination
 from cdp_assets.activation.handover import HandOver, hand_over
 from cdp_assets.activation.outbox import Outbox
 from cdp_assets.activation.planning import PlanResult, plan
 from cdp_assets.activation.receiver import Receiver, receiving
+from cdp_assets.activation.settlement import settle
 from cdp_assets.activation.spec import ActivationSpec
 from cdp_assets.paths import Paths
-from cdp_assets.warehouse import Warehouse
+from cdp_assets.warehouse import Warehouse, transaction
 from tests.reachable import PEOPLE
 
 AS_OF = dt.datetime(2026, 6, 1, 12)
@@ -164,6 +168,17 @@ class World:
         self.hand_over()
         return planned
 
+    def deliver(
+        self,
+        spec: ActivationSpec,
+        destination: Destination,
+        at: dt.datetime = AS_OF,
+    ) -> None:
+        """Deliver what waits, and settle, as a run does."""
+        deliver(self.outbox, spec, destination, at=at, budget_seconds=5)
+        with transaction(self.connection):
+            settle(self.connection, self.outbox)
+
     def planned(self) -> list[tuple[Any, ...]]:
         """Every planned change: person, operation and cause, in order."""
         return self.connection.execute(
@@ -194,6 +209,21 @@ class World:
 def world(paths: Paths, warehouse: Warehouse) -> Iterator[World]:
     with warehouse.writing("a test") as connection:
         yield World(paths, connection)
+
+
+@pytest.fixture
+def anew(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[], AbstractContextManager[World]]:
+    """Another world for each example of a property, which all share one fixture."""
+
+    @contextmanager
+    def opened() -> Iterator[World]:
+        paths = Paths(tmp_path_factory.mktemp("data"))
+        with Warehouse(paths).writing("a test") as connection:
+            yield World(paths, connection)
+
+    return opened
 
 
 @pytest.fixture

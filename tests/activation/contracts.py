@@ -152,7 +152,8 @@ def meta(service: Service, method: str, path: str, headers: Any, body: Any) -> A
     invalid = 0
     for row in payload["data"]:
         user = dict(zip(payload["schema"], row, strict=True))
-        if not HASH.fullmatch(user["EMAIL"]):
+        known = [user[key] for key in ("EMAIL", "PHONE") if user.get(key)]
+        if not known or not all(map(HASH.fullmatch, known)):
             invalid += 1
         elif method == "DELETE":
             service.held.pop(user["EXTERN_ID"], None)

@@ -5,17 +5,14 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cdp_assets.activation.dead_letters import replay
 from cdp_assets.activation.delivery import deliver
 from cdp_assets.activation.destinations.protocol import Batch, Reply
 from cdp_assets.activation.destinations.template import HttpTemplate
-from cdp_assets.activation.settlement import settle
-from cdp_assets.paths import Paths
-from cdp_assets.warehouse import Warehouse, transaction
-from tests.activation.waiting import Answering
+from tests.activation.waiting import HISTORIES, Answering
 
 AS_OF = dt.datetime(2026, 6, 1, 12)
 HUBSPOT = {
@@ -53,10 +50,17 @@ def to_hubspot(activation: Any) -> Any:
 def goes(world: Any, spec: Any, held: dict[str, str]) -> list[tuple[str, str]]:
     """Deliver what is planned, settle, and say what was sent."""
     destination = ByAddress(held)
-    deliver(world.outbox, spec, destination, at=AS_OF, budget_seconds=5)
-    with transaction(world.connection):
-        settle(world.connection, world.outbox)
+    world.deliver(spec, destination)
     return destination.got
+
+
+def arrives(world: Any, spec: Any) -> dict[str, str]:
+    """Ada becomes a member and is sent; returns what the destination holds."""
+    held: dict[str, str] = {}
+    world.person("ada")
+    world.send_off(spec)
+    goes(world, spec, held)
+    return held
 
 
 def moves(world: Any, name: str, address: str) -> None:
@@ -103,10 +107,7 @@ def test_a_changed_address_is_removed_where_people_are_known_by_it(
     world: Any, to_hubspot: Any
 ) -> None:
     """An update of another address leaves the earlier one in the audience for good."""
-    world.person("ada")
-    held: dict[str, str] = {}
-    world.send_off(to_hubspot)
-    goes(world, to_hubspot, held)
+    held = arrives(world, to_hubspot)
     moves(world, "ada", "new@example.test")
     world.consent("new@example.test", "opt_in")
     world.send_off(to_hubspot)
@@ -232,10 +233,7 @@ def test_a_removal_that_was_given_up_can_be_replayed_after_the_add(
     world: Any, to_hubspot: Any
 ) -> None:
     """Its own plan's add overtook it: an opted-out address could never be removed."""
-    held: dict[str, str] = {}
-    world.person("ada")
-    world.send_off(to_hubspot)
-    goes(world, to_hubspot, held)
+    held = arrives(world, to_hubspot)
     world.email("ada", "second@example.test", rank=2)
     world.consent("second@example.test", "opt_in")
     world.consent("ada@example.test", "opt_out")
@@ -245,7 +243,7 @@ def test_a_removal_that_was_given_up_can_be_replayed_after_the_add(
     assert set(held) == {"ada@example.test", "second@example.test"}
     [(dead,)] = world.waiting("select sequence from outbox where state = 'dead'")
 
-    done = replay(world.outbox, [dead], AS_OF, {"welcome": ["email"]})
+    done = replay(world.outbox, [dead], AS_OF)
     goes(world, to_hubspot, held)
 
     assert done.replayed == (dead,)
@@ -255,10 +253,7 @@ def test_a_removal_that_was_given_up_can_be_replayed_after_the_add(
 def test_a_replayed_removal_takes_an_address_from_nobody_who_has_it_now(
     world: Any, to_hubspot: Any
 ) -> None:
-    held: dict[str, str] = {}
-    world.person("ada")
-    world.send_off(to_hubspot)
-    goes(world, to_hubspot, held)
+    held = arrives(world, to_hubspot)
     world.leaves("ada")
     world.send_off(to_hubspot)
     fails = Failing(held, "remove", "rejected")
@@ -268,18 +263,13 @@ def test_a_replayed_removal_takes_an_address_from_nobody_who_has_it_now(
     goes(world, to_hubspot, held)
     [(dead,)] = world.waiting("select sequence from outbox where state = 'dead'")
 
-    assert replay(world.outbox, [dead], AS_OF, {"welcome": ["email"]}).overtaken == (
-        dead,
-    )
+    assert replay(world.outbox, [dead], AS_OF).overtaken == (dead,)
 
 
 def test_what_was_removed_is_not_removed_again_from_whoever_has_it_now(
     world: Any, to_hubspot: Any
 ) -> None:
-    held: dict[str, str] = {}
-    world.person("ada")
-    world.send_off(to_hubspot)
-    goes(world, to_hubspot, held)
+    held = arrives(world, to_hubspot)
     moves(world, "ada", "new@example.test")
     world.consent("new@example.test", "opt_in")
     world.send_off(to_hubspot)
@@ -337,11 +327,7 @@ happenings = st.lists(
 )
 
 
-@settings(
-    max_examples=8,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@HISTORIES
 @given(happenings)
 @example(
     [
@@ -353,15 +339,12 @@ happenings = st.lists(
     ]
 )
 def test_after_any_history_and_outage_it_holds_the_one_address_that_it_may(
-    tmp_path_factory: pytest.TempPathFactory,
+    anew: Any,
     to_hubspot: Any,
-    world: Any,
     history: list[tuple[str, str, int]],
 ) -> None:
     """Every step is planned; delivered only now and then, as when it is down."""
-    paths = Paths(tmp_path_factory.mktemp("data"))
-    with Warehouse(paths).writing("a test") as connection:
-        fresh = type(world)(paths, connection)
+    with anew() as fresh:
         held: dict[str, str] = {}
         fresh.person("ada", email=None)
         for address in ADDRESSES:

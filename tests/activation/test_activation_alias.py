@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cdp_assets.activation.claims import _FIRST_OF_PERSON
+from cdp_assets.activation.claims import _IS_FIRST
 from cdp_assets.activation.delivery import DeliveryResult, deliver, deliver_activation
 from cdp_assets.activation.destinations.protocol import Batch, Reply
 from cdp_assets.activation.outbox import SCHEMA, Outbox
@@ -166,7 +166,7 @@ def test_changes_to_either_contact_point_of_an_alias_wait_for_it(
         plan = connection.execute(
             f"explain query plan select sequence from outbox as o where "
             f"o.activation = 'welcome' and o.state in ('pending', 'delivering') "
-            f"and {_FIRST_OF_PERSON}"
+            f"and {_IS_FIRST}"
         ).fetchall()
     # Looked up, not looked through: with 100,000 waiting it is 3 ms or 250.
     assert not [row for row in plan if row[-1].startswith("SCAN")]
@@ -178,6 +178,7 @@ def test_changes_to_either_contact_point_of_an_alias_wait_for_it(
         "previous_contact_point",
     ):
         assert f"outbox_{index} " in used
+    assert "waiting_identifier_of " in used
 
 
 def test_an_alias_of_an_earlier_version_does_not_leave(paths: Paths) -> None:

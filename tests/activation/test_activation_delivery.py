@@ -372,8 +372,8 @@ def test_a_dead_letter_goes_out_again_under_its_old_key(
     go(first)
 
     with pytest.raises(NoSuchChangeError, match="no change 7; the last is 1"):
-        replay(world.outbox, [1, 7], utc_now(), {})
-    assert replay(world.outbox, [1], utc_now(), {}).replayed == (1,)
+        replay(world.outbox, [1, 7], utc_now())
+    assert replay(world.outbox, [1], utc_now()).replayed == (1,)
     second = Scripted()
     assert go(second).delivered == 1
     assert (
@@ -383,7 +383,7 @@ def test_a_dead_letter_goes_out_again_under_its_old_key(
     assert [outcome for _, outcome, *_ in receipts(world)] == ["dead", "delivered"]
     keys = world.waiting("select receipt_id from receipt")
     assert len(set(keys)) == 2
-    again = replay(world.outbox, [1], utc_now(), {})
+    again = replay(world.outbox, [1], utc_now())
     assert (again.replayed, again.untouched) == ((), {1: "delivered"})
     assert drop(world.outbox, [1]).untouched == {1: "delivered"}
 
@@ -399,7 +399,7 @@ def test_a_dead_letter_that_a_later_change_overtook_is_not_replayed(
     world.send_off(activation())
     go(Scripted())
 
-    assert replay(world.outbox, [1], utc_now(), {}).overtaken == (1,)
+    assert replay(world.outbox, [1], utc_now()).overtaken == (1,)
     assert world.states() == {"ada": "delivered"}
 
 
@@ -412,7 +412,7 @@ def test_a_dead_letter_that_was_replayed_and_withheld_waits_for_consent(
     go(Scripted("rejected"))
     assert world.send_off(activation()).planned == 0
     world.consent("ada@example.test", "opt_out")
-    replay(world.outbox, [1], utc_now(), {})
+    replay(world.outbox, [1], utc_now())
     world.hand_over()
     assert go(Scripted()).withheld == 1
     world.consent("ada@example.test", "opt_in")

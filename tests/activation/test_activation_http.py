@@ -241,6 +241,20 @@ def test_who_left_is_gone_or_said_to_be(
     assert said[name] in left if name in said else left == "{}"
 
 
+@pytest.mark.parametrize("name", ["google_audience", "meta_audience"], indirect=True)
+@pytest.mark.parametrize("shared", ["email", "phone"])
+def test_a_removal_may_lack_what_somebody_else_is_known_by(
+    name: str, shared: str, service: Service, open_it: Any
+) -> None:
+    fields = {"email": sha("ada@example.test"), "phone": sha("+491711234567")}
+    destination = open_it()
+    send(destination, change(1, fields))
+
+    (reply,) = send(destination, change(2, fields | {shared: None}, "remove"))
+
+    assert reply.outcome == "delivered"
+
+
 def test_a_wrong_field_is_refused_and_stops_none_of_its_batch(
     name: str, paths: Paths, service: Service, open_it: Any
 ) -> None:

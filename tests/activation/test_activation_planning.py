@@ -4,19 +4,16 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cdp_assets.activation.delivery import deliver
 from cdp_assets.activation.outbox import as_text
-from cdp_assets.activation.settlement import settle
 from cdp_assets.activation.spec import ActivationSpec, check, load_activations
 from cdp_assets.declarations import DeclarationError
 from cdp_assets.digests import digest
-from cdp_assets.paths import Paths
 from cdp_assets.segments.spec import load_segments
-from cdp_assets.warehouse import Warehouse, transaction
-from tests.activation.waiting import Accepting
+from tests.activation.waiting import HISTORIES, Accepting
 
 AS_OF = dt.datetime(2026, 6, 1, 12)
 TABLES = ("activation.sent_state", "activation.planned", "activation.target_field")
@@ -32,9 +29,7 @@ def sent(world: Any, activation: Any) -> Any:
         destination.got.clear()
         world.plan(spec, at)
         world.hand_over()
-        deliver(world.outbox, spec, destination, at=at, budget_seconds=5)
-        with transaction(world.connection):
-            settle(world.connection, world.outbox)
+        world.deliver(spec, destination, at)
         return destination
 
     return run
@@ -330,22 +325,15 @@ steps = st.lists(
 )
 
 
-@settings(
-    max_examples=8,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@HISTORIES
 @given(steps)
 def test_after_any_history_the_destination_holds_exactly_who_it_may(
-    tmp_path_factory: pytest.TempPathFactory,
+    anew: Any,
     activation: Any,
-    world: Any,
     history: list[tuple[str, str, int]],
 ) -> None:
     """Deltas that drift from the truth are found by nobody until a full export."""
-    paths = Paths(tmp_path_factory.mktemp("data"))
-    with Warehouse(paths).writing("a test") as connection:
-        fresh = type(world)(paths, connection)
+    with anew() as fresh:
         for name in ("ada", "bob"):
             fresh.person(name)
         destination = Accepting()
@@ -363,7 +351,7 @@ def test_after_any_history_the_destination_holds_exactly_who_it_may(
                 fresh.consent(address, {"yes": "opt_in", "no": "opt_out"}[action])
             fresh.send_off(spec)
             deliver(fresh.outbox, spec, destination, at=AS_OF, budget_seconds=5)
-            members = connection.execute(
+            members = fresh.connection.execute(
                 """
                 select m.unified_individual_id, lifetime_value
                 from segments.membership as m

@@ -5,12 +5,20 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from hypothesis import HealthCheck, settings
+
 from cdp_assets.activation.destination_spec import BatchLimit
 from cdp_assets.activation.destinations.protocol import Batch, Reply
 from cdp_assets.activation.outbox import Outbox, transaction
 from cdp_assets.activation.spec import ActivationSpec
 
 AS_OF = dt.datetime(2026, 6, 1, 12)
+# A history is planned and delivered step by step: a second or so an example.
+HISTORIES = settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 
 def declare(name: str = "welcome", **changes: Any) -> ActivationSpec:

@@ -107,9 +107,12 @@ class HttpTemplate(Declaration):
     environment: tuple[Identifier, ...] = ()
     # Fields that an activation's mapping must have.
     fields: tuple[Identifier, ...] = ()
-    # Fields by which the service knows somebody. Where one changes, what was sent is
-    # removed and what is now is added: an update would leave the old address there.
+    # Fields of which each alone tells the service whom we mean. Where one changes, what
+    # was sent is removed and what is now is added: an update would leave the earlier
+    # address there. In a removal what somebody else is known by is null.
     known_by: tuple[Identifier, ...] = ()
+    # Fields that it looks at together with those; a changed one is removed as well.
+    matched_with: tuple[Identifier, ...] = ()
     authorisation: Annotated[
         Bearer | Basic | OAuth | NoAuthorisation, pydantic.Field(discriminator="kind")
     ]
@@ -132,6 +135,13 @@ class HttpTemplate(Declaration):
                 "known_by: what was sent under an earlier value must be removed; give "
                 "'remove' a request, or leave it out"
             )
+        if self.known_by and "alias" in taken:
+            raise ValueError(
+                "known_by: people who are known by an address have no id that an alias "
+                "could name; leave one of them out"
+            )
+        if self.matched_with and not self.known_by:
+            raise ValueError("matched_with: needs known_by, which it stands beside")
         if self.rate is not None:
             interval(self.rate)
         return self
@@ -170,6 +180,14 @@ def known_by(destination: object) -> tuple[str, ...]:
     if not isinstance(destination, HttpSpec):
         return ()
     return template_of(destination).known_by
+
+
+def matched_by(destination: object) -> tuple[str, ...]:
+    """The fields by which a destination finds people, each alone or together."""
+    if not isinstance(destination, HttpSpec):
+        return ()
+    template = template_of(destination)
+    return template.known_by + template.matched_with
 
 
 def agree(spec: HttpSpec, fields: tuple[str, ...], operations: tuple[str, ...]) -> None:

@@ -2,7 +2,8 @@
 
 serving/v7/dmo/individual.parquet   a table; if it is as in v6, the same file, and
                                     of a few changes only those (`table_files`)
-serving/v7/catalogue.duckdb         a view per table, for DuckDB and for dbt
+serving/v7/catalogue.duckdb         a view per table, for DuckDB and for dbt; what is a
+                                    view in the warehouse is one here (`portable_views`)
 serving/v7/manifest.json            dbt's, so that analysts defer to what is here
 serving/v7/snapshot.json            what each table's file was written from
 serving/current -> v7               what readers follow
@@ -20,7 +21,8 @@ import duckdb
 from cdp_assets.declarations import quoted
 from cdp_assets.paths import DBT_PROJECT, Paths
 from cdp_assets.publication import versions
-from cdp_assets.publication.table_files import TableFiles, dotted
+from cdp_assets.publication.portable_views import portable_views
+from cdp_assets.publication.table_files import TableFiles, dotted, in_quotes
 from cdp_assets.publication.table_writing import write_changes, write_whole
 
 # What analysts build on. Raw records stay in the warehouse: they hold every personal
@@ -77,13 +79,20 @@ def publish_snapshot(
     """
     live = versions.current(paths.serving)
     before = _contents(live)
-    tables = {name: _signature(connection, name) for name in _tables(connection)}
+    names = _tables(connection)
+    views = portable_views(connection, names)
+    tables = {name: _signature(connection, name) for name in names if name not in views}
     models = _warehouse_models(manifest)
     rows = sum(table["rows"] for table in tables.values())
     stale = live is not None and any(
         TableFiles(live, name).is_stale() for name in tables
     )
-    contents = {"root": str(live), "tables": tables, "models": models}
+    contents = {
+        "root": str(live),
+        "tables": tables,
+        "views": views,
+        "models": models,
+    }
     if live and before == contents and not stale:
         return SnapshotResult(versions.number(live), False, (), (), len(tables), rows)
     home = versions.begin(paths.serving)
@@ -99,7 +108,7 @@ def publish_snapshot(
         else:
             write_whole(connection, files)
             written.append(name)
-    _catalogue(home, tables)
+    _catalogue(home, list(tables), views)
     if models:
         (home / MANIFEST).write_bytes(manifest.read_bytes())
     contents["root"] = str(home)
@@ -132,7 +141,7 @@ def _signature(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, A
     DuckDB may hash differently, and then every table is written once more.
     """
     columns = connection.execute(f"describe {dotted(table)}").fetchall()
-    names = ", ".join('"' + name.replace('"', '""') + '"' for name, *_ in columns)
+    names = ", ".join(in_quotes(name) for name, *_ in columns)
     found = connection.execute(
         f"""
         select count(*), sum(hash({names})::hugeint)::varchar, bit_xor(hash({names}))
@@ -147,18 +156,18 @@ def _signature(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, A
     }
 
 
-def _catalogue(home: Path, tables: dict[str, dict[str, Any]]) -> None:
-    """Write a view per table.
+def _catalogue(home: Path, tables: list[str], views: dict[str, str]) -> None:
+    """Write a view per table, and those that are views of them.
 
     Its views hold whole paths, and the contents name the folder: a snapshot that was
     moved is made anew.
     """
+    selects = {name: TableFiles(home, name).select() for name in tables} | views
     with contextlib.closing(duckdb.connect(str(home / CATALOGUE))) as catalogue:
-        for name in tables:
+        for name, select in selects.items():
             schema = name.split(".")[0]
             catalogue.execute(f"create schema if not exists {quoted(schema)}")
-            files = TableFiles(home, name)
-            catalogue.execute(f"create view {dotted(name)} as {files.select()}")
+            catalogue.execute(f"create view {dotted(name)} as {select}")
 
 
 def _warehouse_models(manifest: Path) -> str | None:

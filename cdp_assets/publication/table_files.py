@@ -94,6 +94,11 @@ def dotted(table: str) -> str:
     return ".".join(quoted(part) for part in table.split("."))
 
 
+def in_quotes(column: str) -> str:
+    """A column's name as it stands in SQL; a source's may hold anything."""
+    return '"' + column.replace('"', '""') + '"'
+
+
 def hard_link(old: Path, new: Path) -> bool:
     new.parent.mkdir(parents=True, exist_ok=True)
     try:

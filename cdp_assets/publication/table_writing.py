@@ -4,7 +4,13 @@ from pathlib import Path
 
 import duckdb
 
-from cdp_assets.publication.table_files import TableFiles, dotted, hard_link, literal
+from cdp_assets.publication.table_files import (
+    TableFiles,
+    dotted,
+    hard_link,
+    in_quotes,
+    literal,
+)
 
 # A smaller table is written whole, in less time than its changes are found.
 SMALL = 10_000
@@ -132,7 +138,7 @@ def _same_columns(
 
 def _columns(connection: duckdb.DuckDBPyConnection, source: str) -> str:
     found = connection.execute(f"describe {source}").fetchall()
-    return ", ".join('"' + name.replace('"', '""') + '"' for name, *_ in found)
+    return ", ".join(in_quotes(name) for name, *_ in found)
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, file: Path) -> int:

@@ -226,7 +226,7 @@ def test_every_answer_has_a_stated_meaning_and_is_asked_for_once(
     saying = Saying(status, code)
     environ["S3_ENDPOINT"] = saying.url
     saying.thread.start()
-    replies = opened(timeout_seconds=0.3 if not status else 15).send(
+    replies = opened(timeout_seconds=1.5 if not status else 15).send(
         batch(change(1), change(2))
     )
     saying.listener.close()

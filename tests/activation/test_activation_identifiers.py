@@ -93,6 +93,15 @@ def goes(
     return audience.got.copy()
 
 
+def with_one_number(world: Any, spec: Any) -> Audience:
+    """An audience that Ada and Bob are in, under one number."""
+    audience = Audience()
+    world.person("ada", value=1)
+    world.person("bob", value=1)
+    goes(world, spec, audience)
+    return audience
+
+
 def tables(outbox: Outbox) -> list[list[tuple[Any, ...]]]:
     return [
         sorted(asked(outbox, f"select * from {table}"))
@@ -162,10 +171,7 @@ def test_an_add_waits_while_somebody_is_removed_under_its_number(
 def test_a_number_that_two_have_stays_until_both_have_left(
     world: Any, spec: Any
 ) -> None:
-    audience = Audience()
-    world.person("ada", value=1)
-    world.person("bob", value=1)
-    goes(world, spec, audience)
+    audience = with_one_number(world, spec)
 
     world.leaves("ada")
     assert goes(world, spec, audience) == [("remove", "ada", "ada@example.test")]
@@ -174,10 +180,7 @@ def test_a_number_that_two_have_stays_until_both_have_left(
 
 
 def test_two_who_leave_at_once_take_the_number_with_them(world: Any, spec: Any) -> None:
-    audience = Audience()
-    world.person("ada", value=1)
-    world.person("bob", value=1)
-    goes(world, spec, audience)
+    audience = with_one_number(world, spec)
     world.leaves("ada")
     world.leaves("bob")
 
@@ -210,10 +213,7 @@ def test_who_left_nothing_of_their_own_there_is_not_removed(
 def test_who_cannot_be_removed_keeps_no_number_there_for_others(
     world: Any, spec: Any
 ) -> None:
-    audience = Audience()
-    world.person("ada", value=1)
-    world.person("bob", value=1)
-    goes(world, spec, audience)
+    audience = with_one_number(world, spec)
     world.leaves("ada")
     goes(world, spec, audience, "refuses removals")
     world.leaves("bob")
@@ -277,10 +277,7 @@ def test_a_first_phone_number_is_an_update_and_removes_nobody(
 
 
 def test_an_outbox_from_before_knows_what_was_sent(world: Any, spec: Any) -> None:
-    audience = Audience()
-    world.person("ada", value=1)
-    world.person("bob", value=1)
-    goes(world, spec, audience)
+    audience = with_one_number(world, spec)
     with world.outbox.connect() as connection:
         for table in ("identifying_field", "waiting_identifier", "held_identifier"):
             connection.execute(f"delete from {table}")

@@ -37,7 +37,7 @@ def resolving(full: bool) -> Callable[[Paths, int], Detail]:
                 connection,
                 run=run.number,
                 as_of=run.as_of,
-                say=lambda _: None,
+                say=_say,
                 full=full,
             )
             took = (time.perf_counter() - begun, time.process_time() - spent)
@@ -55,6 +55,11 @@ def resolving(full: bool) -> Callable[[Paths, int], Detail]:
         }
 
     return step
+
+
+def _say(line: str) -> None:
+    """Progress, apart from the figures."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def changes(paths: Paths, changed: int) -> Detail:

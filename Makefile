@@ -43,7 +43,7 @@ format: .venv/.dev
 # data/backups. Stop `make ui` first.
 DATA := $(or $(CDP_DATA),data)
 clean-data:
-	cd $(DATA) && rm -rf inbox landing samples serving outgoing dagster as_of \
+	cd $(DATA) && rm -rf inbox landing samples serving outgoing dagster rulesets as_of \
 	    last_run.json run.log alerts.json *.duckdb *.duckdb.* *.sqlite *.sqlite-* *.lock
 
 # And the environment and what dbt compiled.

@@ -87,7 +87,16 @@ def _which(command: Callable[..., None]) -> Callable[..., None]:
 def outbox_replay(**which: Any) -> None:
     """Send dead letters again, with the next delivery."""
     from cdp_assets.activation.dead_letters import replay
+    from cdp_assets.activation.destinations.template import known_by
+    from cdp_assets.activation.identifiers import register_all
+    from cdp_assets.activation.outbox import transaction
+    from cdp_assets.data_actions.spec import load_senders
 
+    with _outbox().connect() as connection, transaction(connection):
+        senders = load_senders().items()
+        register_all(
+            connection, {name: known_by(one.destination) for name, one in senders}
+        )
     done = replay(_outbox(), _chosen(**which), utc_now())
     click.echo(f"{len(done.replayed):,} will go out again")
     for sequence in done.overtaken:

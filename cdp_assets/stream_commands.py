@@ -34,12 +34,13 @@ def stream_status(streams: tuple[str, ...]) -> None:
         f"{'quarantined':>13}{'held':>6}{'unreadable':>12}  newest"
     )
     for each in found:
-        newest = f"{each.newest_at:%Y-%m-%d %H:%M}" if each.newest_at else "never"
+        newest = f"{each.newest_at:%Y-%m-%d %H:%M}" if each.newest_at else "nothing yet"
+        newest += ", stale" if each.is_stale else ""
         click.echo(
             f"{each.stream:<24}{each.waiting_files:>9,}"
             f"{each.waiting_bytes / 1e6:>8,.1f}{each.next_wave_files:>7,}"
             f"{each.live_records:>15,}{each.quarantined:>13,}{each.held_files:>6,}"
-            f"{each.unreadable_files:>12,}  {newest}{' stale' if each.is_stale else ''}"
+            f"{each.unreadable_files:>12,}  {newest}"
         )
 
 
@@ -141,15 +142,19 @@ def stream_compact(streams: tuple[str, ...]) -> None:
     from cdp_assets.streams.compaction import compact
 
     paths = Paths.from_environment()
+    any_done = False
     for spec in _chosen(streams):
         with Warehouse(paths).writing(f"compacting {spec.name}") as connection:
             done = compact(connection, paths, spec)
         if done.files or done.left:
+            any_done = True
             click.echo(
                 f"{spec.name}: {done.files:,} files, {done.bytes_before / 1e6:,.1f} MB,"
                 f" are {done.into:,} of {done.bytes_after / 1e6:,.1f} MB; "
                 f"{done.left:,} left as they are"
             )
+    if not any_done:
+        click.echo("nothing to compact: no loaded file stands by itself")
 
 
 @stream_group.command("expire")

@@ -528,6 +528,16 @@ def test_too_few_people_is_refused_with_the_least_number(tmp_path: Path) -> None
     assert not (tmp_path / "sample").exists()
 
 
+def test_a_stream_that_was_added_has_no_sample_and_stops_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After README's own walk through a new stream `make run` failed for good."""
+    own = load_streams() | {"loyalty_member": load_streams()["crm_contact"]}
+    monkeypatch.setattr("cdp_assets.samples.generate.load_streams", lambda: own)
+    manifest = generate(tmp_path / "sample", people=100, as_of=AS_OF)
+    assert set(manifest.records) == set(STREAMS)
+
+
 def test_the_least_sample_is_whole_and_replaces_an_earlier_one(tmp_path: Path) -> None:
     """Empty streams at the edge would stop the pipeline's first run."""
     folder = tmp_path / "sample"

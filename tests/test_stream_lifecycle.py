@@ -384,7 +384,7 @@ def test_the_commands_work_on_the_shipped_streams(
     def stream(*arguments: str) -> str:
         return cdp(paths.root, "stream", *arguments)
 
-    assert "2020-01-01 00:00 stale" in stream("status", "email_event")
+    assert "2020-01-01 00:00, stale" in stream("status", "email_event")
     assert "1 unchanged" not in stream("backfill", "email_event")
     assert "1 records loaded" in stream("reset", "email_event", "--yes")
     asked = landing.asked(paths)

@@ -1,5 +1,7 @@
 """``cdp run``: alone at its work, and telling what an operator must know."""
 
+import datetime as dt
+import os
 import subprocess
 import sys
 import time
@@ -14,8 +16,9 @@ from cdp_assets.dbt_faults import faults
 from cdp_assets.defs.launch import sole_terminal, terminal_is_at_work
 from cdp_assets.defs.waves import in_flight
 from cdp_assets.paths import Paths
+from cdp_assets.runs import pin_as_of
 from cdp_assets.summary import waiting
-from cdp_assets.terminal import failure, take_in
+from cdp_assets.terminal import URL, failure, receiver_of_samples, take_in
 
 ALONE = """
 import sys, time
@@ -40,6 +43,19 @@ def terminals(paths: Paths) -> Iterator[list[subprocess.Popen[str]]]:
     for process in both:
         process.kill()
         process.communicate()
+
+
+def test_messages_from_data_of_ones_own_wait_for_their_receiver(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They went to a receiver that nobody reads, and counted as delivered."""
+    monkeypatch.delenv(URL, raising=False)
+    with receiver_of_samples(paths):
+        assert URL not in os.environ
+    pin_as_of(paths, dt.datetime(2026, 11, 1))
+    with receiver_of_samples(paths):
+        assert os.environ[URL].startswith("http://127.0.0.1:")
+    assert URL not in os.environ
 
 
 def test_of_two_at_one_instant_one_waits_and_says_so(

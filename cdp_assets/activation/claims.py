@@ -100,6 +100,7 @@ def claim(
     limit: BatchLimit,
     batches: int,
     now: dt.datetime,
+    after: int = 0,
 ) -> list[Claim]:
     """Claim what is due: batches begun before as they were, then new ones.
 
@@ -111,9 +112,10 @@ def claim(
         limit: What a new batch may hold.
         batches: How many to claim at most.
         now: The present (UTC).
+        after: New batches are made of what comes after this sequence.
     """
     with transaction(connection):
-        begun = _due(connection, activation, now, "o.batch is not null", -1)
+        begun = _due(connection, activation, now, "o.batch is not null", -1, 0)
         names = list(dict.fromkeys(row[-1] for row in begun))[:batches]
         claims = [
             Claim(name, tuple(Waiting(*row[:-1]) for row in begun if row[-1] == name))
@@ -122,7 +124,7 @@ def claim(
         most = (batches - len(claims)) * limit.rows
         fresh = [
             Waiting(*row[:-1])
-            for row in _due(connection, activation, now, "o.batch is null", most)
+            for row in _due(connection, activation, now, "o.batch is null", most, after)
         ]
         claims += [Claim(batch_name(rows), rows) for rows in _cut(fresh, limit)]
         claims = claims[:batches]
@@ -168,16 +170,17 @@ def _due(
     now: dt.datetime,
     condition: str,
     limit: int,
+    after: int,
 ) -> list[tuple[Any, ...]]:
     return connection.execute(
         f"""
         select {_COLUMNS}, batch from outbox as o
         where o.activation = ? and o.state in ('pending', 'delivering')
             and o.state = 'pending' and o.next_attempt_at <= ?
-            and {condition} and {_IS_FIRST}
+            and o.sequence > ? and {condition} and {_IS_FIRST}
         order by o.sequence limit ?
         """,
-        [activation, as_text(now), limit],
+        [activation, as_text(now), after, limit],
     ).fetchall()
 
 

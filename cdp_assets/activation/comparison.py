@@ -36,7 +36,7 @@ _CHANGES = """
                     json_extract_string(s.payload, $matched_by),
                     json_extract_string(d.payload, $matched_by)
                 ),
-                lambda each: each[1] is not null and each[1] is distinct from each[2]
+                lambda each: each[1] <> '' and each[1] is distinct from each[2]
             )), false) as known_differs,
             {
                 'payload': d.payload::json, 'payload_hash': d.payload_hash,

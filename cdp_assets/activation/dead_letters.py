@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from cdp_assets.activation.breaker import load
 from cdp_assets.activation.identifiers import (
     begin_waiting,
-    is_on_its_way,
+    opposite_is_on_its_way,
     others_know,
 )
 from cdp_assets.activation.outbox import Outbox, as_text, transaction
@@ -143,23 +143,15 @@ def replay(outbox: Outbox, sequences: Sequence[int], now: dt.datetime) -> Replay
     overtaken: list[int] = []
     with outbox.connect() as connection, transaction(connection):
         untouched = _not_dead(connection, sequences)
-        for sequence in sequences:
+        for sequence in dict.fromkeys(sequences):
             if sequence in untouched:
                 continue
-            if _is_overtaken(connection, sequence):
+            if _is_overtaken(connection, sequence) or not _waits_again(
+                connection, sequence, now
+            ):
                 overtaken.append(sequence)
-                continue
-            connection.execute(
-                """
-                update outbox
-                set state = 'pending', failures = 0, next_attempt_at = ?, batch = null,
-                    finished_at = null
-                where sequence = ? and state = 'dead'
-                """,
-                [as_text(now), sequence],
-            )
-            begin_waiting(connection, sequence, sequence)
-            replayed.append(sequence)
+            else:
+                replayed.append(sequence)
     return Replayed(tuple(replayed), tuple(overtaken), untouched)
 
 
@@ -198,6 +190,28 @@ def _not_dead(
     return found
 
 
+def _waits_again(
+    connection: sqlite3.Connection, sequence: int, now: dt.datetime
+) -> bool:
+    """Let a dead letter wait, unless what would undo it is under way."""
+    connection.execute("savepoint again")
+    connection.execute(
+        """
+        update outbox
+        set state = 'pending', failures = 0, next_attempt_at = ?, batch = null,
+            finished_at = null
+        where sequence = ? and state = 'dead'
+        """,
+        [as_text(now), sequence],
+    )
+    begin_waiting(connection, sequence, sequence)
+    waits = not opposite_is_on_its_way(connection, sequence)
+    if not waits:
+        connection.execute("rollback to again")
+    connection.execute("release again")
+    return waits
+
+
 def _is_overtaken(connection: sqlite3.Connection, sequence: int) -> bool:
     payload, is_removal = connection.execute(
         "select payload, operation = 'remove' from outbox where sequence = ?",
@@ -205,7 +219,7 @@ def _is_overtaken(connection: sqlite3.Connection, sequence: int) -> bool:
     ).fetchone()
     known = others_know(connection, sequence, payload) if is_removal else {}
     if known:
-        return all(known.values()) or is_on_its_way(connection, sequence)
+        return all(known.values())
     (later,) = connection.execute(
         """
         select exists (
@@ -215,7 +229,9 @@ def _is_overtaken(connection: sqlite3.Connection, sequence: int) -> bool:
                     later.unified_individual_id, later.previous_individual_id
                 )
                 and later.sequence > o.sequence
-                and (later.attempts > 0 or later.state = 'delivering')
+                and (later.attempts > 0 or later.state = 'delivering'
+                    -- They left, even where nothing had to be sent for it.
+                    or (later.operation = 'remove' and o.operation <> 'remove'))
             where o.sequence = ?
         )
         """,

@@ -123,9 +123,10 @@ class Decider:
         earlier = self._reader.execute(
             """
             with earlier as (
-                select sequence, payload, operation, operation <> 'remove' and (
-                        attempts > 0 and state in ('delivered', 'dead', 'dropped')
-                    ) as was_sent
+                select sequence, payload, operation, operation <> 'remove'
+                        and attempts > 0
+                        and state in ('delivered', 'dead', 'dropped', 'withheld')
+                    as was_sent
                 from outbox
                 where activation = ? and unified_individual_id = ? and sequence < ?
             )

@@ -89,7 +89,8 @@ def _refresh_merges(
     waiting = target.execute(
         """
         select distinct previous_individual_id from outbox
-        where state in ('pending', 'delivering') and previous_individual_id is not null
+        where state in ('pending', 'delivering', 'dead')
+            and previous_individual_id is not null
         """
     ).fetchall()
     if not waiting:
@@ -114,11 +115,11 @@ def _refresh_consent(
     points = target.execute(
         """
         select distinct contact_point_type, contact_point_value from outbox
-        where state in ('pending', 'delivering') and contact_point_value is not null
-            and operation <> 'remove'
+        where state in ('pending', 'delivering', 'dead')
+            and contact_point_value is not null and operation <> 'remove'
         union
         select previous_contact_point_type, previous_contact_point_value from outbox
-        where state in ('pending', 'delivering')
+        where state in ('pending', 'delivering', 'dead')
             and previous_contact_point_value is not null
         """
     ).fetchall()

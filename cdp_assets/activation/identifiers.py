@@ -11,7 +11,7 @@ wait or ends one keeps them up.
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 # For a query over "outbox as o". Two adds, or two removals, may go in any order.
 NO_EARLIER_WITH_ITS_IDENTIFIER = """not exists (
@@ -23,33 +23,78 @@ NO_EARLIER_WITH_ITS_IDENTIFIER = """not exists (
     where mine.sequence = o.sequence
 )"""
 
-_LET_WAIT = """
-    insert into waiting_identifier
-    select o.activation, named.field, json_extract(o.payload, '$.' || named.field),
-        o.operation = 'remove', o.sequence
-    from outbox as o join identifying_field as named using (activation)
-    where o.state in ('pending', 'delivering')
-        and json_extract(o.payload, '$.' || named.field) is not null
-        and {chosen}
+
+def named(payload: str, field: str) -> str:
+    """SQL: what a payload says in a field, as JSON writes it; null where it is empty.
+
+    As written, because numbers of more digits than an integer has would be rounded.
+    """
+    return f"""nullif(nullif({payload} -> ('$.' || {field}), 'null'), '""')"""
+
+
+# A removal sends what its person was sent last, which need not be what it was planned
+# with. So it waits under all that they may stand under.
+_LET_WAIT = f"""
+    insert or ignore into waiting_identifier
+    with concerned as (
+        select o.*, o.operation = 'remove' as is_removal, coalesce((
+                select max(gone.sequence) from outbox as gone
+                where gone.activation = o.activation
+                    and gone.unified_individual_id = o.unified_individual_id
+                    and gone.sequence < o.sequence and gone.operation = 'remove'
+                    and gone.state = 'delivered'
+            ), 0) as gone
+        from outbox as o
+        where o.state in ('pending', 'delivering')
+            and +o.activation in (select activation from identifying_field)
+            and {{chosen}}
+    )
+    select o.activation, each.field, {named("told.payload", "each.field")} as value,
+        o.is_removal, o.sequence
+    from concerned as o
+    join outbox as told on told.activation = o.activation
+        and told.unified_individual_id = o.unified_individual_id
+        and told.sequence <= o.sequence
+        and (told.sequence = o.sequence or (
+            o.is_removal and told.sequence > o.gone and told.operation <> 'remove'))
+    join identifying_field as each on each.activation = o.activation
+    where value is not null
 """
 # There is what was sent since the last change that told all: one that was delivered, or
-# a removal, even one that waits still. Of one that was given up nobody can vouch that
-# it did not arrive.
-_HOLD = """
+# a removal, even one that waits still, but for one that another change overtook. Of one
+# that was given up or withheld after a try nobody can vouch that it did not arrive.
+_HOLD = f"""
     insert into held_identifier
-    with concerned as (
-        select *, max(case operation when 'remove' then sequence
-                else iif(state = 'delivered', sequence - 1, 0) end)
-                over (partition by unified_individual_id) as told
-        from outbox as o where o.activation = ?1 and {chosen}
+    with person as ({{people}}),
+    concerned as (
+        select unified_individual_id, coalesce((
+                select sequence - (operation <> 'remove') from outbox as told
+                where told.activation = ?1
+                    and told.unified_individual_id = person.unified_individual_id
+                    and iif(operation = 'remove',
+                        state <> 'withheld' or reason not like 'superseded %',
+                        state = 'delivered')
+                order by sequence desc limit 1
+            ), 0) as told
+        from person
     )
-    select o.activation, named.field, json_extract(o.payload, '$.' || named.field),
+    select o.activation, each.field, {named("o.payload", "each.field")} as value,
         o.unified_individual_id, o.sequence
-    from concerned as o join identifying_field as named using (activation)
-    where o.sequence > o.told and o.operation <> 'remove' and (o.state = 'delivered'
-            or (o.attempts > 0 and o.state in ('dead', 'dropped', 'withheld')))
-        and json_extract(o.payload, '$.' || named.field) is not null
+    from concerned cross join outbox as o on o.activation = ?1
+        and o.unified_individual_id = concerned.unified_individual_id
+        and o.sequence > concerned.told
+    cross join identifying_field as each on each.activation = o.activation
+    where o.operation <> 'remove' and value is not null and (o.state = 'delivered'
+        or (o.attempts > 0 and o.state in ('dead', 'dropped', 'withheld')))
 """
+
+
+def register_all(
+    connection: sqlite3.Connection, fields: Mapping[str, Sequence[str]]
+) -> None:
+    """``register`` each activation; the caller holds the transaction."""
+    for activation, some in fields.items():
+        register(connection, activation, some)
 
 
 def register(
@@ -71,15 +116,17 @@ def register(
         [(activation, field) for field in fields],
     )
     connection.execute(_LET_WAIT.format(chosen="o.activation = ?"), [activation])
-    connection.execute(_HOLD.format(chosen="true"), [activation])
+    everybody = (
+        "select distinct unified_individual_id from outbox where activation = ?1"
+    )
+    connection.execute(_HOLD.format(people=everybody), [activation])
 
 
 def begin_waiting(connection: sqlite3.Connection, first: int, last: int) -> None:
     """Changes wait, for the first time or again; the caller holds the transaction."""
-    connection.execute(
-        _LET_WAIT.format(chosen="o.sequence between ? and ?"), [first, last]
-    )
-    _hold(connection, "o.sequence between ? and ?", [first, last])
+    among = "o.sequence between ? and ?"
+    connection.execute(_LET_WAIT.format(chosen=among), [first, last])
+    _hold(connection, among, [first, last])
 
 
 def end_waiting(connection: sqlite3.Connection, sequences: Sequence[int]) -> None:
@@ -102,35 +149,40 @@ def others_know(
         sequence: The removal.
         payload: What it names.
     """
+    value = named("?2", "each.field")
     rows = connection.execute(
-        """
+        f"""
         select field, exists (
                 select 1 from held_identifier as held
-                where held.activation = o.activation and held.field = named.field
-                    and held.value = json_extract(?2, '$.' || named.field)
+                where held.activation = o.activation and held.field = each.field
+                    and held.value = {value}
                     and (held.unified_individual_id <> o.unified_individual_id
                         or held.sequence > o.sequence)
             )
-        from outbox as o join identifying_field as named using (activation)
-        where o.sequence = ?1 and json_extract(?2, '$.' || named.field) is not null
+        from outbox as o join identifying_field as each using (activation)
+        where o.sequence = ?1 and {value} is not null
         """,
         [sequence, payload],
     ).fetchall()
     return {field: bool(known) for field, known in rows}
 
 
-def is_on_its_way(connection: sqlite3.Connection, sequence: int) -> bool:
-    """Whether a later add that names what this removal names is being delivered now."""
+def opposite_is_on_its_way(connection: sqlite3.Connection, sequence: int) -> bool:
+    """Is an add under way that names what this removal would, or the reverse.
+
+    Asked of a change that waits again: it is older than what was claimed meanwhile.
+    """
     (found,) = connection.execute(
         """
         select exists (
-            select 1 from outbox as o join identifying_field as named using (activation)
-            join waiting_identifier as later
-                on later.activation = o.activation and later.field = named.field
-                and later.value = json_extract(o.payload, '$.' || named.field)
-                and later.is_removal = 0 and later.sequence > o.sequence
-            join outbox as other on other.sequence = later.sequence
-            where o.sequence = ? and other.state = 'delivering'
+            select 1 from outbox as o
+            cross join outbox as other on other.activation = o.activation
+                and other.state = 'delivering'
+            cross join waiting_identifier as theirs on theirs.sequence = other.sequence
+            cross join waiting_identifier as mine on mine.sequence = o.sequence
+                and mine.field = theirs.field and mine.value = theirs.value
+                and mine.is_removal <> theirs.is_removal
+            where o.sequence = ?
         )
         """,
         [sequence],
@@ -143,19 +195,23 @@ def _hold(
 ) -> None:
     """Find anew who is there, of the people whom these changes concern."""
     people: dict[str, list[str]] = {}
+    # By number and not by activation, whose whole history would be read.
     for activation, person in connection.execute(
         f"""
         select distinct o.activation, o.unified_individual_id from outbox as o
-        where o.activation in (select activation from identifying_field) and {chosen}
+        where +o.activation in (select activation from identifying_field) and {chosen}
         """,
         values,
     ):
         people.setdefault(activation, []).append(person)
     for activation, some in people.items():
-        concerned = "o.unified_individual_id in (select value from json_each(?2))"
         parameters = [activation, json.dumps(some)]
         connection.execute(
-            f"delete from held_identifier as o where o.activation = ?1 and {concerned}",
+            """
+            delete from held_identifier where activation = ?1
+                and unified_individual_id in (select value from json_each(?2))
+            """,
             parameters,
         )
-        connection.execute(_HOLD.format(chosen=concerned), parameters)
+        these = "select value as unified_individual_id from json_each(?2)"
+        connection.execute(_HOLD.format(people=these), parameters)

@@ -53,8 +53,11 @@ def settle(connection: duckdb.DuckDBPyConnection, outbox: Outbox) -> int:
         -- Once the destination forgot a person, so do we.
         update activation.sent_state
         set payload = null, contact_point_type = null, contact_point_value = null
-        where operation in ('remove', 'alias') and outcome = 'delivered'
-            and payload is not null
+        where payload is not null and (
+            (operation in ('remove', 'alias') and outcome = 'delivered')
+            -- What is withheld of a removal is somebody else's, or was never sent.
+            or (operation = 'remove' and outcome = 'withheld')
+        )
         """
     )
     connection.unregister("settled")
@@ -67,7 +70,8 @@ def _outcomes(
     """Per key its outcome, its consent row, and whether the person is held.
 
     Held is decided by the last change that may have been acted on: one that was
-    delivered, or an add or update given up after attempts that nobody can vouch for. A
+    delivered, or an add or update given up, or withheld, after attempts that nobody can
+    vouch for. A
     key of an alias stands with the one who is another now, and they are held until it
     is delivered.
     """
@@ -86,7 +90,8 @@ def _outcomes(
                         where sent.activation = o.activation
                             and sent.unified_individual_id = o.person
                             and (sent.state = 'delivered' or (
-                                sent.state in ('dead', 'dropped')
+                                (sent.state in ('dead', 'dropped')
+                                    or (sent.state = 'withheld' and sent.attempts > 0))
                                 and sent.operation <> 'remove'
                             ))
                         union all

@@ -5,6 +5,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
+from cdp_assets.activation.identifiers import named
 from cdp_assets.activation.outbox import transaction
 from cdp_assets.activation.receipting import Ending, finish
 
@@ -27,8 +28,10 @@ def supersede(
         How many changes ended.
     """
     with transaction(connection):
+        before = named("o.payload", "field.value")
+        after = named("later.payload", "field.value")
         rows = connection.execute(
-            """
+            f"""
             select o.sequence, max(later.sequence) from outbox as o
             join outbox as later
                 on later.activation = o.activation
@@ -43,14 +46,12 @@ def supersede(
                     later.contact_point_value is o.contact_point_value
                     and not exists (
                         select 1 from json_each(?) as field
-                        where json_extract(o.payload, field.value) is not null
-                            and json_extract(o.payload, field.value)
-                                is not json_extract(later.payload, field.value)
+                        where {before} is not null and {before} is not {after}
                     )
                 ))
             group by o.sequence
             """,
-            [activation, json.dumps([f"$.{field}" for field in matched_by])],
+            [activation, json.dumps(list(matched_by))],
         ).fetchall()
         endings = [
             Ending(sequence, "withheld", f"superseded by change {later}")

@@ -148,8 +148,9 @@ def _generate(
         sample = partial / "sample"
         writer = StreamWriter(connection, sample, as_of)
         records = {}
+        # A stream that was added since has no sample, and is empty.
         for name, spec in load_streams().items():
-            if not spec.is_system:
+            if not spec.is_system and name in ROWS:
                 progress(f"writing {name}")
                 records[name] = writer.write(spec, ROWS[name])
         manifest = Manifest(

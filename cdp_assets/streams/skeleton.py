@@ -4,8 +4,10 @@
 very file; what was guessed says so, and is for its author to confirm.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -23,6 +25,27 @@ from cdp_assets.streams.guessing import Guessed
 from cdp_assets.streams.spec import StreamSpec
 
 MODELS = DBT_PROJECT / "models"
+
+
+# The column that a macro of this name makes of a person's first and last name.
+NAME = "person_name"
+# What dmo_tail gives.
+_TAIL = {
+    "data_source_id",
+    "data_source_object_id",
+    "source_record_id",
+    "created_date",
+    "last_modified_date",
+    "_load_seq",
+}
+
+
+class Column(NamedTuple):
+    """A column of a canonical object, and whether it may not be null."""
+
+    name: str
+    type: str
+    required: bool
 
 
 @dataclass(frozen=True)
@@ -90,15 +113,19 @@ def source_block(spec: StreamSpec) -> str:
     return "\n".join(lines) + "\n"
 
 
-def mapping(name: str, columns: dict[str, str]) -> str:
-    """A map model that builds: every column null until its author names its source."""
-    tail = set(_TAIL)
+def mapping(name: str, columns: Sequence[Column]) -> str:
+    """A map model that builds: every column null until its author names its source.
+
+    What must not be null and is yes or no is no, and a person's name is made of its
+    parts.
+    """
     mapped = "\n".join(
-        f"        _record_id as {column},"
-        if column in ("id", "party_id")
-        else f"        cast(null as {type_}) as {column},"
-        for column, type_ in columns.items()
-        if column not in tail
+        _drafted(column) for column in columns if column.name not in _TAIL | {NAME}
+    )
+    composed = (
+        f"select\n    *,\n    {{{{ {NAME}() }}}} as {NAME}\nfrom renamed"
+        if any(column.name == NAME for column in columns)
+        else "select * from renamed"
     )
     return f"""with
 
@@ -122,11 +149,19 @@ renamed as (
 
 )
 
-select * from renamed
+{composed}
 """
 
 
-def mapping_yml(name: str, dmo: str, columns: dict[str, str]) -> str:
+def _drafted(column: Column) -> str:
+    if column.name in ("id", "party_id"):
+        return f"        _record_id as {column.name},"
+    if column.required and column.type == "boolean":
+        return f"        false as {column.name},"
+    return f"        cast(null as {column.type}) as {column.name},"
+
+
+def mapping_yml(name: str, dmo: str, columns: Sequence[Column]) -> str:
     """The model's yml: what each column comes from."""
     known = {
         "id": "The record.",
@@ -136,26 +171,27 @@ def mapping_yml(name: str, dmo: str, columns: dict[str, str]) -> str:
         "source_record_id": "The record.",
         "last_modified_date": "What the stream declares as the time of change.",
         "_load_seq": "The load that brought the record.",
+        NAME: "Made of its parts.",
     }
     lines = ["models:", f"  - name: {name}__{dmo}", "    description: >"]
     lines += ["      One row per record of the source.", "    columns:"]
     for column in columns:
-        says = quoted_text(known.get(column, "Not in this source: null."))
-        lines.append(f"      - {{name: {column}, description: {says}}}")
+        unsaid = "Not in this source: " + (
+            "must be given." if column.required else "null."
+        )
+        says = quoted_text(known.get(column.name, unsaid))
+        lines.append(f"      - {{name: {column.name}, description: {says}}}")
     return "\n".join(lines) + "\n"
 
 
-_TAIL = (
-    "data_source_id",
-    "data_source_object_id",
-    "source_record_id",
-    "created_date",
-    "last_modified_date",
-    "_load_seq",
-)
-
-
-def _columns(contract: Path, dmo: str) -> dict[str, str]:
+def _columns(contract: Path, dmo: str) -> list[Column]:
     content = yaml.safe_load(contract.read_text(encoding="utf-8"))
     (model,) = (each for each in content["models"] if each["name"] == dmo)
-    return {each["name"]: each["data_type"] for each in model["columns"]}
+    return [
+        Column(
+            each["name"],
+            each["data_type"],
+            any("not_null" in test for test in each.get("data_tests", ())),
+        )
+        for each in model["columns"]
+    ]

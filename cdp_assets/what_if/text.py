@@ -25,7 +25,7 @@ def in_words(outlook: Outlook) -> str:
 def _people(moves: Moves) -> Iterator[str]:
     noun, records = _NOUNS[moves.object]
     yield f"{moves.before:,} {noun} would be {moves.after:,}"
-    yield f"  {moves.merges:,} made of several, {moves.splits:,} split, "
+    yield f"  {moves.merges:,} made of several, {moves.splits:,} split"
     yield f"  {moves.records_moved:,} {records} in another id"
     for verb, examples in (("merge", moves.merged), ("split", moves.split)):
         for example in examples:

@@ -19,6 +19,7 @@ from cdp_assets.activation.settlement import settle
 from cdp_assets.activation.spec import ActivationSpec
 from cdp_assets.paths import Paths
 from cdp_assets.warehouse import Warehouse, transaction
+from tests.activation.audience import AUDIENCE, PHONE
 from tests.reachable import PEOPLE
 
 AS_OF = dt.datetime(2026, 6, 1, 12)
@@ -115,6 +116,21 @@ class World:
             "insert into segments.membership values ('vip', ?, ?, null, 1)",
             [name, AS_OF],
         )
+
+    def moves(self, name: str, address: str) -> None:
+        """The person has this address and no other."""
+        self.connection.execute(
+            "delete from unified.unified_contact_point_email "
+            "where unified_individual_id = ?",
+            [name],
+        )
+        self.email(name, address)
+
+    def wakes(self) -> None:
+        """What waits for another try is due, and no destination is left alone."""
+        with self.outbox.connect() as connection:
+            connection.execute("delete from breaker")
+            connection.execute("update outbox set next_attempt_at = ''")
 
     def vanishes(self, name: str) -> None:
         """As the loser of a merge does."""
@@ -257,6 +273,15 @@ def activation() -> Any:
         )
 
     return declare
+
+
+@pytest.fixture
+def to_audience(activation: Any) -> ActivationSpec:
+    """An activation to an audience that is told addresses and numbers."""
+    spec: ActivationSpec = activation(
+        destination=AUDIENCE, mapping={"email": "contact.email_address", "phone": PHONE}
+    )
+    return spec
 
 
 @pytest.fixture

@@ -144,7 +144,8 @@ def meta(service: Service, method: str, path: str, headers: Any, body: Any) -> A
     if not bearer(headers, "token"):
         return 400, {"error": {"code": 190, "type": "OAuthException"}}
     payload = body["payload"]
-    keys = {"EXTERN_ID", "EMAIL", "PHONE", "FN", "LN", "CT", "ST", "ZIP", "COUNTRY"}
+    matched = {"EMAIL", "PHONE"}
+    keys = matched | {"EXTERN_ID", "FN", "LN", "CT", "ST", "ZIP", "COUNTRY"}
     if path != "/777/users" or set(body) != {"payload"}:
         return 400, {"error": {"code": 100, "type": "GraphMethodException"}}
     if set(payload) != {"schema", "data"} or set(payload["schema"]) - keys:
@@ -152,11 +153,13 @@ def meta(service: Service, method: str, path: str, headers: Any, body: Any) -> A
     invalid = 0
     for row in payload["data"]:
         user = dict(zip(payload["schema"], row, strict=True))
-        known = [user[key] for key in ("EMAIL", "PHONE") if user.get(key)]
+        known = {user[key] for key in matched if user.get(key)}
         if not known or not all(map(HASH.fullmatch, known)):
             invalid += 1
         elif method == "DELETE":
-            service.held.pop(user["EXTERN_ID"], None)
+            for mine, other in list(service.held.items()):
+                if known & {other.get(key) for key in matched}:
+                    del service.held[mine]
         else:
             service.held[user["EXTERN_ID"]] = user
     return 200, {

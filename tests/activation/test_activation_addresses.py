@@ -63,16 +63,6 @@ def arrives(world: Any, spec: Any) -> dict[str, str]:
     return held
 
 
-def moves(world: Any, name: str, address: str) -> None:
-    """The person has this address and no other."""
-    world.connection.execute(
-        "delete from unified.unified_contact_point_email "
-        "where unified_individual_id = ?",
-        [name],
-    )
-    world.email(name, address)
-
-
 def test_an_address_that_opted_out_is_left_and_the_other_taken_in_one_plan(
     world: Any, activation: Any
 ) -> None:
@@ -108,7 +98,7 @@ def test_a_changed_address_is_removed_where_people_are_known_by_it(
 ) -> None:
     """An update of another address leaves the earlier one in the audience for good."""
     held = arrives(world, to_hubspot)
-    moves(world, "ada", "new@example.test")
+    world.moves("ada", "new@example.test")
     world.consent("new@example.test", "opt_in")
     world.send_off(to_hubspot)
 
@@ -128,7 +118,7 @@ def test_a_changed_address_is_an_update_where_people_are_known_by_our_id(
     spec = activation()
     world.send_off(spec)
     goes(world, spec, {})
-    moves(world, "ada", "new@example.test")
+    world.moves("ada", "new@example.test")
     world.consent("new@example.test", "opt_in")
     world.send_off(spec)
 
@@ -146,7 +136,7 @@ def test_an_outage_does_not_keep_an_address_that_opted_out(
     goes(world, spec, held)
     world.leaves("ada")
     world.send_off(spec)
-    moves(world, "ada", "new@example.test")
+    world.moves("ada", "new@example.test")
     world.consent("new@example.test", "opt_in")
     world.enters("ada")
     world.send_off(spec)
@@ -162,7 +152,7 @@ def test_a_moved_person_counts_once_for_the_caps(world: Any, activation: Any) ->
     world.person("ada")
     world.send_off(spec)
     goes(world, spec, {})
-    moves(world, "ada", "new@example.test")
+    world.moves("ada", "new@example.test")
     world.consent("new@example.test", "opt_in")
 
     assert world.plan(spec).held == 0
@@ -270,16 +260,13 @@ def test_what_was_removed_is_not_removed_again_from_whoever_has_it_now(
     world: Any, to_hubspot: Any
 ) -> None:
     held = arrives(world, to_hubspot)
-    moves(world, "ada", "new@example.test")
+    world.moves("ada", "new@example.test")
     world.consent("new@example.test", "opt_in")
     world.send_off(to_hubspot)
     down = Failing(held, "add", "unavailable")
     deliver(world.outbox, to_hubspot, down, at=AS_OF, budget_seconds=0.5)
     assert down.got == [("remove", "ada@example.test")]
-    with world.outbox.connect() as connection:
-        connection.execute("delete from breaker")
-        connection.execute("update outbox set next_attempt_at = ''")
-        connection.commit()
+    world.wakes()
     world.person("bob", email="ada@example.test")
     world.send_off(to_hubspot)
     world.leaves("ada")
@@ -309,7 +296,7 @@ def test_who_leaves_out_an_operation_gets_no_half_of_a_pair(
     world.person("ada")
     world.send_off(to_hubspot)
     goes(world, to_hubspot, {})
-    moves(world, "ada", "new@example.test")
+    world.moves("ada", "new@example.test")
     world.consent("new@example.test", "opt_in")
     world.send_off(activation(destination=HUBSPOT, operations=operations))
 
@@ -364,7 +351,7 @@ def test_after_any_history_and_outage_it_holds_the_one_address_that_it_may(
                 fresh.consent(address, {"yes": "opt_in", "no": "opt_out"}[action])
                 (agreed.add if action == "yes" else agreed.discard)(address)
             elif action == "move":
-                moves(fresh, "ada", address)
+                fresh.moves("ada", address)
                 now = address
             fresh.send_off(to_hubspot)
             if action == "deliver":

@@ -31,3 +31,7 @@ create table held_identifier (
 create index held_identifier_of
     on held_identifier (activation, unified_individual_id, sequence);
 create index held_identifier_since on held_identifier (sequence);
+
+-- A dead letter is not replayed past what is under way.
+create index outbox_delivering on outbox (activation, sequence)
+    where state = 'delivering';

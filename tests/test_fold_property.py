@@ -159,7 +159,7 @@ def test_how_versions_arrive_decides_nothing(
     check(memory, tmp_path_factory, kind, data, versions)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=170, deadline=None)
 @given(data=st.data(), versions=st.lists(VERSION, max_size=8))

@@ -624,6 +624,27 @@ def test_what_is_a_view_in_the_warehouse_is_one_in_the_snapshot(
     assert not publish_snapshot(built, paths).created
 
 
+def test_a_view_whose_instant_moved_makes_no_new_version_while_its_rows_stay(
+    built: duckdb.DuckDBPyConnection, paths: Paths
+) -> None:
+    """Every run has another instant, and readers lose the version before last."""
+
+    def ask(day: str) -> None:
+        built.execute(
+            "create or replace view unified.recent as select * from dmo.sales_order "
+            f"where timestamp '{day}' > timestamp '2020-01-01'"
+        )
+
+    built.execute("create schema if not exists unified")
+    ask("2999-01-01")
+    publish_snapshot(built, paths)
+    ask("2999-01-02")
+    assert not publish_snapshot(built, paths).created
+    ask("1999-01-02")
+    assert publish_snapshot(built, paths).created
+    assert rows_seen_by_another_process(catalogue_path(paths), "unified.recent") == 0
+
+
 def test_raw_records_and_match_features_are_not_in_the_snapshot(
     built: duckdb.DuckDBPyConnection, paths: Paths
 ) -> None:

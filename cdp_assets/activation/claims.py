@@ -40,6 +40,8 @@ class Claim:
 
     name: str
     rows: tuple[Waiting, ...]
+    is_repeated: bool = False
+    """A batch that was begun before."""
 
 
 # Queries name both states although they want one: SQLite uses the index of what waits
@@ -118,7 +120,11 @@ def claim(
         begun = _due(connection, activation, now, "o.batch is not null", -1, 0)
         names = list(dict.fromkeys(row[-1] for row in begun))[:batches]
         claims = [
-            Claim(name, tuple(Waiting(*row[:-1]) for row in begun if row[-1] == name))
+            Claim(
+                name,
+                tuple(Waiting(*row[:-1]) for row in begun if row[-1] == name),
+                is_repeated=True,
+            )
             for name in names
         ]
         most = (batches - len(claims)) * limit.rows

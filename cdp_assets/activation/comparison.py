@@ -113,8 +113,9 @@ _CHANGES = """
             when 'left' then if(may_be_held, 'remove', null)
             when 'consent_withdrawn' then 'remove'
             when 'entered' then 'add'
-            when 'consent_given' then if(is_held and last_operation <> 'remove',
-                'update', 'add')
+            -- One that was withheld after a try may have arrived or not.
+            when 'consent_given' then if(is_held and last_operation <> 'remove'
+                and list_contains($operations, 'update'), 'update', 'add')
             when 'merged' then case when is_merged then 'alias'
                 when may_be_held then 'update' else 'add' end
             when 'changed' then if(may_be_held, 'update', 'add')

@@ -31,8 +31,10 @@ from cdp_assets.activation.superseding import supersede
 CLAIMS_PER_THREAD = 25
 BATCHES_PER_THREAD = 2
 _LOOK_AGAIN_SECONDS = 0.2
-# So many times as long as a look at all that waits took, none is taken.
+# So many times as long as a look at all that waits took, none is taken; at most so many
+# seconds, since a look may have waited for another process to write.
 _SHARE_OF_LOOKING = 10
+_LONGEST_SECONDS = 5.0
 _NEVER = dt.datetime(9999, 1, 1)  # noqa: DTZ001 - instants are naive UTC here
 
 
@@ -165,12 +167,13 @@ class Dispatch:
         claims = claim(self._connection, self._spec.name, limit, room, now, self._after)
         if from_first:
             ended = time.monotonic()
-            self._begin_again = ended + _SHARE_OF_LOOKING * (ended - begun)
+            pause = min(_SHARE_OF_LOOKING * (ended - begun), _LONGEST_SECONDS)
+            self._begin_again = ended + pause
         elif not claims:
             self._begin_again = 0.0
             return self._claim(room, now)
-        rows = [row.sequence for one in claims for row in one.rows]
-        self._after = max(rows, default=0)
+        fresh = [one.rows[-1].sequence for one in claims if not one.is_repeated]
+        self._after = max(fresh, default=self._after)
         return claims
 
     def _room(self, in_flight: int, now: dt.datetime) -> int:

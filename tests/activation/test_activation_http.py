@@ -255,6 +255,20 @@ def test_a_removal_may_lack_what_somebody_else_is_known_by(
     assert reply.outcome == "delivered"
 
 
+def test_an_audience_is_told_something_that_it_knows_people_by() -> None:
+    spec = declare(
+        destination={
+            "kind": "http",
+            "template": "meta_audience",
+            "environment": {"token": "TOKEN"},
+            "settings": {"audience_id": "7"},
+        },
+        mapping={"fn": "profile.first_name"},
+    )
+    with pytest.raises(DeclarationError, match="people by email or phone or madid"):
+        check_destination(spec)
+
+
 def test_a_wrong_field_is_refused_and_stops_none_of_its_batch(
     name: str, paths: Paths, service: Service, open_it: Any
 ) -> None:

@@ -8,6 +8,7 @@ from cdp_assets.activation.claims import claim
 from cdp_assets.activation.dead_letters import replay
 from cdp_assets.activation.delivery import deliver
 from cdp_assets.activation.destination_spec import BatchLimit
+from cdp_assets.activation.destinations.protocol import Reply
 from cdp_assets.activation.outbox import Outbox
 from cdp_assets.activation.receipting import Ending, finish
 from cdp_assets.activation.spec import ActivationSpec
@@ -20,7 +21,7 @@ from tests.activation.audience import (
     goes,
     with_one_number,
 )
-from tests.activation.waiting import Answering, asked, fill
+from tests.activation.waiting import Accepting, Answering, asked, fill
 
 
 @pytest.fixture
@@ -42,6 +43,35 @@ def test_an_address_that_may_have_arrived_is_removed_when_it_opts_out(
     goes(world, spec, audience)
 
     assert audience.known == {}
+
+
+def test_who_agrees_again_is_sent_where_there_is_no_update(
+    world: Any, activation: Any
+) -> None:
+    """It may be there or not; an update that nobody takes was no answer."""
+    spec = activation(operations=["add", "remove"])
+    audience = Accepting()
+    world.person("ada")
+    world.send_off(spec)
+    down = Answering()
+    down.answer = lambda batch: [  # type: ignore[method-assign]
+        Reply(batch.changes[0].idempotency_key, "unavailable", "cut off")
+    ]
+    deliver(world.outbox, spec, down, at=AS_OF, budget_seconds=0.2)
+    world.wakes()
+    world.consent("ada@example.test", "opt_out")
+    world.send_off(spec)
+    with world.outbox.connect() as connection:
+        connection.execute(
+            "update outbox set attempts = 1, next_attempt_at = '' where sequence = 1"
+        )
+    world.deliver(spec, audience)
+    world.consent("ada@example.test", "opt_in")
+    for _ in range(2):
+        world.send_off(spec)
+        world.deliver(spec, audience)
+
+    assert set(audience.holds) == {"ada"}
 
 
 def test_one_that_two_share_goes_when_it_opts_out_whoever_may_be_there(

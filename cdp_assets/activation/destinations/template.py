@@ -220,6 +220,11 @@ def agree(spec: HttpSpec, fields: tuple[str, ...], operations: tuple[str, ...]) 
                 f"mapping: {template.name} needs the field {name!r}"
                 f"{nearest(name, fields)}"
             )
+    if template.known_by and not set(template.known_by) & set(fields):
+        raise DeclarationError(
+            f"mapping: {template.name} knows people by "
+            f"{' or '.join(template.known_by)}; give it one of them"
+        )
     for operation in operations:
         if operation not in template.operations:
             raise DeclarationError(

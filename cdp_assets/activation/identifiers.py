@@ -13,6 +13,8 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 
+# How the reason of a change begins that a later one has overtaken before any try.
+SUPERSEDED = "superseded by change"
 # For a query over "outbox as o". Two adds, or two removals, may go in any order.
 NO_EARLIER_WITH_ITS_IDENTIFIER = """not exists (
     select 1 from waiting_identifier as mine
@@ -72,7 +74,7 @@ _HOLD = f"""
                 where told.activation = ?1
                     and told.unified_individual_id = person.unified_individual_id
                     and iif(operation = 'remove',
-                        state <> 'withheld' or reason not like 'superseded %',
+                        state <> 'withheld' or reason not like '{SUPERSEDED} %',
                         state = 'delivered')
                 order by sequence desc limit 1
             ), 0) as told

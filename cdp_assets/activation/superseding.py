@@ -5,7 +5,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from cdp_assets.activation.identifiers import named
+from cdp_assets.activation.identifiers import SUPERSEDED, named
 from cdp_assets.activation.outbox import transaction
 from cdp_assets.activation.receipting import Ending, finish
 
@@ -54,7 +54,7 @@ def supersede(
             [activation, json.dumps(list(matched_by))],
         ).fetchall()
         endings = [
-            Ending(sequence, "withheld", f"superseded by change {later}")
+            Ending(sequence, "withheld", f"{SUPERSEDED} {later}")
             for sequence, later in rows
         ]
         finish(connection, endings, destination, now)

@@ -78,11 +78,11 @@ def goes(
     return audience.got.copy()
 
 
-def with_one_number(world: Any, spec: Any) -> Audience:
-    """An audience that Ada and Bob are in, under one number."""
+def with_members(world: Any, spec: Any, *names: str) -> Audience:
+    """An audience that these are in, under one number."""
     audience = Audience()
-    world.person("ada", value=1)
-    world.person("bob", value=1)
+    for name in names:
+        world.person(name, value=1)
     goes(world, spec, audience)
     return audience
 

@@ -117,7 +117,7 @@ class World:
             [name, AS_OF],
         )
 
-    def moves(self, name: str, address: str) -> None:
+    def moves(self, name: str, address: str, *, consent: str | None = None) -> None:
         """The person has this address and no other."""
         self.connection.execute(
             "delete from unified.unified_contact_point_email "
@@ -125,6 +125,8 @@ class World:
             [name],
         )
         self.email(name, address)
+        if consent is not None:
+            self.consent(address, consent)
 
     def wakes(self) -> None:
         """What waits for another try is due, and no destination is left alone."""

@@ -98,8 +98,7 @@ def test_a_changed_address_is_removed_where_people_are_known_by_it(
 ) -> None:
     """An update of another address leaves the earlier one in the audience for good."""
     held = arrives(world, to_hubspot)
-    world.moves("ada", "new@example.test")
-    world.consent("new@example.test", "opt_in")
+    world.moves("ada", "new@example.test", consent="opt_in")
     world.send_off(to_hubspot)
 
     assert goes(world, to_hubspot, held) == [
@@ -118,8 +117,7 @@ def test_a_changed_address_is_an_update_where_people_are_known_by_our_id(
     spec = activation()
     world.send_off(spec)
     goes(world, spec, {})
-    world.moves("ada", "new@example.test")
-    world.consent("new@example.test", "opt_in")
+    world.moves("ada", "new@example.test", consent="opt_in")
     world.send_off(spec)
 
     assert goes(world, spec, {}) == [("update", "new@example.test")]
@@ -136,8 +134,7 @@ def test_an_outage_does_not_keep_an_address_that_opted_out(
     goes(world, spec, held)
     world.leaves("ada")
     world.send_off(spec)
-    world.moves("ada", "new@example.test")
-    world.consent("new@example.test", "opt_in")
+    world.moves("ada", "new@example.test", consent="opt_in")
     world.enters("ada")
     world.send_off(spec)
 
@@ -152,8 +149,7 @@ def test_a_moved_person_counts_once_for_the_caps(world: Any, activation: Any) ->
     world.person("ada")
     world.send_off(spec)
     goes(world, spec, {})
-    world.moves("ada", "new@example.test")
-    world.consent("new@example.test", "opt_in")
+    world.moves("ada", "new@example.test", consent="opt_in")
 
     assert world.plan(spec).held == 0
     assert [operation for _, operation, _ in world.planned()] == [
@@ -260,8 +256,7 @@ def test_what_was_removed_is_not_removed_again_from_whoever_has_it_now(
     world: Any, to_hubspot: Any
 ) -> None:
     held = arrives(world, to_hubspot)
-    world.moves("ada", "new@example.test")
-    world.consent("new@example.test", "opt_in")
+    world.moves("ada", "new@example.test", consent="opt_in")
     world.send_off(to_hubspot)
     down = Failing(held, "add", "unavailable")
     deliver(world.outbox, to_hubspot, down, at=AS_OF, budget_seconds=0.5)
@@ -296,8 +291,7 @@ def test_who_leaves_out_an_operation_gets_no_half_of_a_pair(
     world.person("ada")
     world.send_off(to_hubspot)
     goes(world, to_hubspot, {})
-    world.moves("ada", "new@example.test")
-    world.consent("new@example.test", "opt_in")
+    world.moves("ada", "new@example.test", consent="opt_in")
     world.send_off(activation(destination=HUBSPOT, operations=operations))
 
     assert world.planned()[1:] == planned

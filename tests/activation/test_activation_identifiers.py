@@ -18,7 +18,7 @@ from tests.activation.audience import (
     Audience,
     dead,
     goes,
-    with_one_number,
+    with_members,
 )
 from tests.activation.waiting import HISTORIES, asked
 
@@ -72,7 +72,7 @@ def test_an_add_waits_while_somebody_is_removed_under_its_number(
 def test_a_number_that_two_have_stays_until_both_have_left(
     world: Any, spec: Any
 ) -> None:
-    audience = with_one_number(world, spec)
+    audience = with_members(world, spec, "ada", "bob")
 
     world.leaves("ada")
     assert goes(world, spec, audience) == [("remove", "ada", "ada@example.test")]
@@ -81,7 +81,7 @@ def test_a_number_that_two_have_stays_until_both_have_left(
 
 
 def test_two_who_leave_at_once_take_the_number_with_them(world: Any, spec: Any) -> None:
-    audience = with_one_number(world, spec)
+    audience = with_members(world, spec, "ada", "bob")
     world.leaves("ada")
     world.leaves("bob")
 
@@ -114,7 +114,7 @@ def test_who_left_nothing_of_their_own_there_is_not_removed(
 def test_who_cannot_be_removed_keeps_no_number_there_for_others(
     world: Any, spec: Any
 ) -> None:
-    audience = with_one_number(world, spec)
+    audience = with_members(world, spec, "ada", "bob")
     world.leaves("ada")
     goes(world, spec, audience, "refuses removals")
     world.leaves("bob")
@@ -128,11 +128,8 @@ def test_a_replayed_removal_leaves_what_the_later_add_put_there(
     world: Any, spec: Any
 ) -> None:
     """The number is the same before and after; only the address must go."""
-    audience = Audience()
-    world.person("ada", value=1)
-    goes(world, spec, audience)
-    world.moves("ada", "new@x.test")
-    world.consent("new@x.test", "opt_in")
+    audience = with_members(world, spec, "ada")
+    world.moves("ada", "new@x.test", consent="opt_in")
     goes(world, spec, audience, "refuses removals")
     [removal] = dead(world.outbox)
 
@@ -144,9 +141,7 @@ def test_a_replayed_removal_leaves_what_the_later_add_put_there(
 def test_a_removal_is_not_replayed_while_the_address_is_on_its_way_again(
     world: Any, spec: Any
 ) -> None:
-    audience = Audience()
-    world.person("ada", value=1)
-    goes(world, spec, audience)
+    audience = with_members(world, spec, "ada")
     world.leaves("ada")
     goes(world, spec, audience, "refuses removals")
     world.person("bob", value=1)
@@ -176,7 +171,7 @@ def test_a_first_phone_number_is_an_update_and_removes_nobody(
 
 
 def test_an_outbox_from_before_knows_what_was_sent(world: Any, spec: Any) -> None:
-    audience = with_one_number(world, spec)
+    audience = with_members(world, spec, "ada", "bob")
     with world.outbox.connect() as connection:
         for table in ("identifying_field", "waiting_identifier", "held_identifier"):
             connection.execute(f"delete from {table}")

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pytest
-
 from cdp_assets.activation.claims import claim
 from cdp_assets.activation.dead_letters import replay
 from cdp_assets.activation.delivery import deliver
@@ -11,7 +9,6 @@ from cdp_assets.activation.destination_spec import BatchLimit
 from cdp_assets.activation.destinations.protocol import Reply
 from cdp_assets.activation.outbox import Outbox
 from cdp_assets.activation.receipting import Ending, finish
-from cdp_assets.activation.spec import ActivationSpec
 from cdp_assets.paths import Paths
 from tests.activation.audience import (
     AS_OF,
@@ -19,28 +16,23 @@ from tests.activation.audience import (
     Audience,
     dead,
     goes,
-    with_one_number,
+    with_members,
 )
 from tests.activation.waiting import Accepting, Answering, asked, fill
 
 
-@pytest.fixture
-def spec(to_audience: ActivationSpec) -> ActivationSpec:
-    return to_audience
-
-
 def test_an_address_that_may_have_arrived_is_removed_when_it_opts_out(
-    world: Any, spec: Any
+    world: Any, to_audience: Any
 ) -> None:
     """An add that was tried and then withheld counted as one that never left."""
     audience = Audience()
     world.person("ada", value=1)
-    goes(world, spec, audience, "loses answers to adds")
+    goes(world, to_audience, audience, "loses answers to adds")
     world.wakes()
     world.consent("ada@example.test", "opt_out")
-    goes(world, spec, audience)
+    goes(world, to_audience, audience)
 
-    goes(world, spec, audience)
+    goes(world, to_audience, audience)
 
     assert audience.known == {}
 
@@ -75,70 +67,68 @@ def test_who_agrees_again_is_sent_where_there_is_no_update(
 
 
 def test_one_that_two_share_goes_when_it_opts_out_whoever_may_be_there(
-    world: Any, spec: Any
+    world: Any, to_audience: Any
 ) -> None:
     audience = Audience()
     world.person("bob", value=1, email="both@x.test")
-    goes(world, spec, audience)
+    goes(world, to_audience, audience)
     world.person("ada", value=1, email="both@x.test")
-    goes(world, spec, audience, "loses answers to adds")
+    goes(world, to_audience, audience, "loses answers to adds")
     world.wakes()
     world.consent("both@x.test", "opt_out")
-    goes(world, spec, audience)
+    goes(world, to_audience, audience)
 
-    goes(world, spec, audience)
+    goes(world, to_audience, audience)
 
     assert audience.known == {}
 
 
 def test_a_removal_that_names_what_was_sent_last_waits_under_it_too(
-    world: Any, spec: Any
+    world: Any, to_audience: Any
 ) -> None:
     """Planned with an address that never left, it took the one from before from Bob."""
     audience = Audience()
     world.person("ada", value=1, email="one@x.test")
-    goes(world, spec, audience)
-    world.moves("ada", "two@x.test")
-    world.consent("two@x.test", "opt_in")
-    world.send_off(spec)
+    goes(world, to_audience, audience)
+    world.moves("ada", "two@x.test", consent="opt_in")
+    world.send_off(to_audience)
     with world.outbox.connect() as connection:
         # The removal is given up before it left, the add waits.
         finish(connection, [Ending(2, "dead", "refused")], "audience", AS_OF)
-    world.moves("ada", "three@x.test")
-    world.consent("three@x.test", "opt_in")
+    world.moves("ada", "three@x.test", consent="opt_in")
     world.person("bob", value=9, email="one@x.test")
-    world.send_off(spec)
+    world.send_off(to_audience)
 
     with world.outbox.connect() as connection:
-        claims = claim(connection, spec.name, BatchLimit(rows=1), 10, AS_OF)
+        claims = claim(connection, to_audience.name, BatchLimit(rows=1), 10, AS_OF)
 
     assert [
         (row.operation, row.unified_individual_id) for one in claims for row in one.rows
     ] == [("add", "ada")]
 
 
-def test_an_add_is_not_replayed_after_its_person_left(world: Any, spec: Any) -> None:
+def test_an_add_is_not_replayed_after_its_person_left(
+    world: Any, to_audience: Any
+) -> None:
     """Nothing was there to remove, so nothing had been tried since."""
     audience = Audience()
     world.person("ada", value=1)
-    goes(world, spec, audience, "refuses adds")
+    goes(world, to_audience, audience, "refuses adds")
     world.leaves("ada")
-    goes(world, spec, audience)
+    goes(world, to_audience, audience)
     [add] = dead(world.outbox)
 
     assert replay(world.outbox, [add], AS_OF).overtaken == (add,)
 
 
 def test_an_add_is_not_replayed_past_a_removal_that_is_under_way(
-    world: Any, spec: Any
+    world: Any, to_audience: Any
 ) -> None:
-    audience = Audience()
-    world.person("ada", value=1)
-    goes(world, spec, audience)
+    audience = with_members(world, to_audience, "ada")
     world.person("bob", value=1)
-    goes(world, spec, audience, "refuses adds")
+    goes(world, to_audience, audience, "refuses adds")
     world.leaves("ada")
-    world.send_off(spec)
+    world.send_off(to_audience)
     with world.outbox.connect() as connection:
         connection.execute(
             "update outbox set state = 'delivering' where operation = 'remove'"
@@ -149,27 +139,27 @@ def test_an_add_is_not_replayed_past_a_removal_that_is_under_way(
     assert dead(world.outbox) == [add]
 
 
-def test_a_letter_named_twice_is_replayed_once(world: Any, spec: Any) -> None:
+def test_a_letter_named_twice_is_replayed_once(world: Any, to_audience: Any) -> None:
     audience = Audience()
     world.person("ada", value=1)
-    goes(world, spec, audience, "refuses adds")
+    goes(world, to_audience, audience, "refuses adds")
     [add] = dead(world.outbox)
 
     assert replay(world.outbox, [add, add], AS_OF).replayed == (add,)
 
 
 def test_who_was_not_removed_after_all_keeps_their_number(
-    world: Any, spec: Any
+    world: Any, to_audience: Any
 ) -> None:
     """The removal was superseded by an add that never arrived: still there."""
-    audience = with_one_number(world, spec)
+    audience = with_members(world, to_audience, "ada", "bob")
     world.leaves("ada")
-    world.send_off(spec)
+    world.send_off(to_audience)
     world.enters("ada")
-    goes(world, spec, audience, "refuses adds")
+    goes(world, to_audience, audience, "refuses adds")
     world.leaves("bob")
 
-    goes(world, spec, audience)
+    goes(world, to_audience, audience)
 
     assert audience.known == {"ada@example.test": "ada", "+491": "bob"}
 
@@ -215,7 +205,9 @@ def test_numbers_of_many_digits_are_not_rounded_to_one(
     ) == [(2,)]
 
 
-def test_those_who_wait_for_one_hold_up_nobody_else(paths: Paths, spec: Any) -> None:
+def test_those_who_wait_for_one_hold_up_nobody_else(
+    paths: Paths, to_audience: Any
+) -> None:
     outbox = Outbox(paths.outbox)
     fill(outbox, ["gone"], phone="1")
     with outbox.connect() as connection:
@@ -229,6 +221,6 @@ def test_those_who_wait_for_one_hold_up_nobody_else(paths: Paths, spec: Any) -> 
     fill(outbox, range(300), phone="1")
     fill(outbox, range(300, 600), phone=None)
 
-    result = deliver(outbox, spec, Answering(), at=AS_OF, budget_seconds=5)
+    result = deliver(outbox, to_audience, Answering(), at=AS_OF, budget_seconds=5)
 
     assert (result.status, result.delivered, result.pending) == ("waiting", 300, 301)

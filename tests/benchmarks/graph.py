@@ -90,8 +90,13 @@ def spread(changed: int, rows: dict[str, int]) -> dict[str, int]:
     return {name: max(changed * count // total, 1) for name, count in rows.items()}
 
 
-def make_sample(paths: Paths, people: int) -> Figures:
-    """The files of one size, in the inbox, and the clock pinned to their instant."""
+def make_sample(
+    paths: Paths, people: int, *, leave_out: frozenset[str] = frozenset()
+) -> Figures:
+    """The files of one size, in the inbox, and the clock pinned to their instant.
+
+    Streams that are left out are taken from the disk, and stay without rows.
+    """
     made = (
         "from pathlib import Path; import sys; "
         "from cdp_assets.samples.generate import generate; "
@@ -103,6 +108,9 @@ def make_sample(paths: Paths, people: int) -> Figures:
     subprocess.run(command, check=True, cwd=PROJECT, stdout=subprocess.DEVNULL)
     manifest = json.loads((paths.samples / "manifest.json").read_text())
     for stream in manifest["records"]:
+        if stream in leave_out:
+            shutil.rmtree(paths.samples / stream)
+            continue
         folder = paths.inbox / stream
         folder.mkdir(parents=True)
         for file in (paths.samples / stream).iterdir():

@@ -116,17 +116,20 @@ def _name(name: str) -> Levels:
     """A first or last name, also where it stands among the other words of the name."""
     value = f"{name}_l", f"{name}_r"
     similar = f"jaro_winkler_similarity({value[0]}, {value[1]})"
+    first = name == "first_name"
     elsewhere = (
         f"(list_contains(name_words_l, {value[1]}) "
         f"or list_contains(name_words_r, {value[0]}))"
     )
-    first = name == "first_name"
     if not first:
         # The one word that Henry Howard and Howard Hughes share counts as the first
-        # name's; as a last name's too only where there is another.
-        elsewhere += (
-            " and (first_name_l is null or first_name_r is null "
-            "or len(list_intersect(name_words_l, name_words_r)) > 1)"
+        # name's. Whether the first names agree must not matter here: it has weighed.
+        elsewhere = (
+            f"(list_contains(name_words_l, {value[1]}) "
+            f"and {value[1]} is distinct from first_name_l) "
+            f"or (list_contains(name_words_r, {value[0]}) "
+            f"and {value[0]} is distinct from first_name_r) "
+            f"or ({value[0]} = first_name_r and {value[1]} = first_name_l)"
         )
     levels = [
         ("missing", f"{value[0]} is null or {value[1]} is null"),

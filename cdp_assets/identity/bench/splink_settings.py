@@ -70,7 +70,6 @@ def _splink_level(
     column = frequency_column(name, label) if weigh_frequency else None
     if column:
         level["tf_adjustment_column"] = column
-        level["tf_minimum_u_value"] = 2.0 / max(records, 2)
     if estimate:
         rank = len(levels) - 1 - number
         level["m_probability"] = float(f"{estimate.m[place][rank]:.6g}")

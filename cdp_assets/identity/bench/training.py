@@ -32,6 +32,10 @@ from cdp_assets.identity.shared import stage_all_matchable
 # As many pairs are counted at most; more would change no third digit.
 _CANDIDATES = 1_000_000
 
+# Of fewer values the discount cannot be told; then one more person is thought to have
+# each than is seen to.
+_FEWEST = 200
+
 
 def train_on(
     connection: duckdb.DuckDBPyConnection, object_name: str, rules: ObjectRules
@@ -146,7 +150,9 @@ def _bearers(
     """Per value how many different people seem to have it, as a share of records.
 
     Ten records of one person make a name no more common than one does: of the pairs
-    that agree on the value, those that are one person's are left out.
+    that agree on the value, those that are one person's are left out. How likely the
+    next person has a value is less than how many have it, the less the more values are
+    had by one person alone: the absolute discount of Ney, Essen and Kneser (1994).
     """
     return dict(
         connection.execute(
@@ -162,13 +168,26 @@ def _bearers(
                 inner join staged_matchable as r on pair.node_r = r.node_id
                 where l.{column} = r.{column}
                 group by 1
+            ),
+            borne as (
+                select value, (1 + sqrt(1 + 8 * greatest(
+                    n * (n - 1) / 2 - coalesce(within.pairs, 0), 0))) / 2 as people
+                from counted left join within using (value)
+            ),
+            discount as (
+                select if(once + 2 * twice < $fewest, -1, once / (once + 2 * twice + 2))
+                    as discount
+                from (
+                    select count(*) filter (where people < 1.5) as once,
+                        count(*) filter (where people between 1.5 and 2.5) as twice
+                    from borne
+                )
             )
-            select value, round((1 + sqrt(1 + 8 * greatest(
-                n * (n - 1) / 2 - coalesce(within.pairs, 0), 0))) / 2 / $records, 9)
-            from counted left join within using (value)
+            select value, round((people - discount) / $records, 9)
+            from borne cross join discount
             order by value
             """,
-            {"one_in": one_in, "records": records},
+            {"one_in": one_in, "records": records, "fewest": _FEWEST},
         ).fetchall()
     )
 

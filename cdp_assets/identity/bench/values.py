@@ -13,7 +13,8 @@ _EMPTY = "('', 'nan', 'null', 'none', 'n/a', '\\n', '<na>', 'nat', '-', '--', '?
 # Of dates that begin with a year of four digits; the last have day and month the wrong
 # way round, where the right one makes a date that there is not.
 _YEAR_FIRST = [
-    "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%Y-%d-%m", "%Y/%d/%m", "%Y%d%m",
+    "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y %m %d", "%Y%m%d", "%Y-%d-%m", "%Y/%d/%m",
+    "%Y%d%m",
 ]  # fmt: skip
 # Forms that say themselves which part is the month.
 _MONTH_NAMED = [

@@ -20,6 +20,7 @@ from cdp_assets.identity.bench.macros import Macros
 from cdp_assets.identity.bench.records import layout_of
 from cdp_assets.identity.bench.result import BenchResult
 from cdp_assets.identity.bench.run import bench
+from cdp_assets.identity.bench.training import bearers
 from cdp_assets.identity.bench.values import date_of, settle_national_numbers
 from cdp_assets.identity.partition import Pair, partition
 
@@ -171,7 +172,8 @@ def test_a_household_is_no_person(tmp_path: Path) -> None:
         family, town = pick.choice(last), f"Town {home % 40}"
         phone = f"0043 664 {1000000 + home * 7919}"
         for person, given in enumerate(pick.sample(first, 3)):
-            born = f"{pick.randint(1940, 2005)}-{pick.randint(2, 12):02}-17"
+            day = f"{pick.randint(2, 12):02}-{pick.randint(2, 28):02}"
+            born = f"{pick.randint(1940, 2005)}-{day}"
             for copy in range(pick.choice([1, 2])):
                 key = f"{home}-{person}-{copy}"
                 date = pick.choice([born, born, ""])
@@ -338,6 +340,43 @@ def test_the_estimate_finds_what_made_the_pairs() -> None:
     for place in range(3):
         assert found.m[place][1] == pytest.approx(0.9, abs=0.05)
         assert found.u[place][1] == pytest.approx(0.02, abs=0.002)
+
+
+def test_no_lesser_agreement_weighs_more_than_the_best() -> None:
+    """A level that chance never shows is rare, and says nothing for that alone."""
+    levels = np.array([[level, other] for level in (0, 2) for other in (0, 1)])
+    believed = [np.array([0.05, 0.05, 0.9]), np.array([0.1, 0.9])]
+    counts = np.array([970_000.0, 20_000.0, 8_000.0, 2_000.0])
+    patterns = Patterns(levels, counts)
+    found = estimate_levels(patterns, patterns, believed, pairs=1e6, records=5_000)
+    weights = np.log2(found.m[0] / found.u[0])
+    assert weights[1] <= weights[2] + 1e-9
+
+
+def test_how_rare_a_name_is_follows_from_how_many_have_one_of_their_own(
+    tmp_path: Path,
+) -> None:
+    """Where most names are one person's, the next person hardly has one of them."""
+
+    def shares(few: bool) -> dict[str, float]:
+        names = [f"n{i}" for i in range(400)]
+        if few:
+            names += [f"n{i}" for i in range(400)]
+        with duckdb.connect() as connection:
+            connection.execute(
+                "create temp table candidate_posterior "
+                "(node_l bigint, node_r bigint, posterior double)"
+            )
+            connection.execute(
+                "create temp table staged_matchable as "
+                "select unnest(?) as last_name, 0 as node_id",
+                [names],
+            )
+            return bearers(connection, "last_name", len(names), 1)
+
+    unique, shared = shares(few=False), shares(few=True)
+    assert unique["n7"] < 0.02 / 400
+    assert shared["n7"] == pytest.approx(2 / 800, abs=1e-6)
 
 
 def test_a_pair_nobody_compared_counts_as_told() -> None:

@@ -7,7 +7,8 @@ from cdp_assets.identity.bench.levels import stage_levels
 from cdp_assets.identity.bench.profile import Profile
 
 PEOPLE = Profile(
-    {"first_name": 1, "last_name": 1, "phone": 1}, {"employer": (1, 2, False)}
+    {"first_name": 1, "last_name": 1, "phone": 1, "birth_date": 1},
+    {"employer": (1, 2, False)},
 ).comparisons("individual")
 
 
@@ -46,6 +47,8 @@ def person(first: str, last: str) -> str:
         (("henry", "howard"), ("howard", "hughes"), "among the words", "different"),
         (("jay", "jones"), ("jones", "jay"), "among the words", "among the words"),
         (("ann", "lee park"), ("ann", "park"), "same", "among the words"),
+        # As likely by chance whether or not the first names agree, which weighs apart.
+        (("ann", "lee park"), ("bob", "park"), "different", "among the words"),
         (("ann", "lee"), ("ann", "lee"), "same", "same"),
     ],
 )
@@ -76,6 +79,36 @@ def test_a_guessed_country_is_no_other_number(
         )
 
     assert level("phone", record(left), record(right)) == expected
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        ("1951-03-27", "1951-03-27", "same"),
+        ("1951-03-27", "1951-03-21", "one digit"),
+        ("1951-03-27", "1951-01-01", "same year, no day"),
+        ("1951-03-09", "1951-09-03", "day and month swapped"),
+        ("1951-03-09", "1951-03-27", "one part differs"),
+        ("1951-03-27", "1984-03-27", "one part differs"),
+        ("1951-03-27", "1951-11-27", "one part differs"),
+        # The first of January is where a day is not known: two of them agree on less.
+        ("1951-01-01", "1984-01-01", "two digits"),
+        ("1951-03-27", "1960-08-14", "different"),
+    ],
+)
+def test_a_date_with_one_part_wrong_is_no_other_date(
+    left: str, right: str, expected: str
+) -> None:
+    def record(date: str) -> str:
+        year, month, day = date.split("-")
+        return (
+            f"{{birth_date: date '{date}', birth_text: '{year}{month}{day}', "
+            f"year_of_birth: {int(year)}, day_of_birth: '{month}{day}', "
+            f"birth_is_rough: {month + day == '0101'}}}"
+        )
+
+    assert level("birth_date", record(left), record(right)) == expected
+    assert level("birth_date", record(right), record(left)) == expected
 
 
 def test_a_short_text_has_words_too() -> None:

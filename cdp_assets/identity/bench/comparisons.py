@@ -22,6 +22,12 @@ _BIRTH_DATE: Levels = [
         "and day_of_birth_l[1:2] = day_of_birth_r[3:4] "
         "and day_of_birth_l[3:4] = day_of_birth_r[1:2]",
     ),
+    (
+        "one part differs",
+        "(year_of_birth_l = year_of_birth_r and (month(birth_date_l) = "
+        "month(birth_date_r) or day(birth_date_l) = day(birth_date_r))) "
+        "or (day_of_birth_l = day_of_birth_r and not birth_is_rough_l)",
+    ),
     ("two digits", "damerau_levenshtein(birth_text_l, birth_text_r) = 2"),
     ("different", "else"),
 ]

@@ -91,7 +91,7 @@ def estimate_levels(
             m[place] = _shares(same + _BELIEF * believed[place])
             # What agrees by chance but rarely is among the candidates, so that they
             # bound from below what few random pairs cannot show.
-            u[place] = _shares(np.maximum(seen[place] - same, other))
+            u[place] = _capped(_shares(np.maximum(seen[place] - same, other)), m[place])
         if abs(matches - before) < _SETTLED * matches:
             break
     return Estimate(matches, m, u)
@@ -149,6 +149,15 @@ def _counted(patterns: Patterns, counts: Floats, place: int, size: int) -> Float
     known = patterns.levels[:, place] >= 0
     found = np.bincount(patterns.levels[known, place], counts[known], minlength=size)
     return np.asarray(found, dtype=np.float64)
+
+
+def _capped(u: Floats, m: Floats) -> Floats:
+    """The same u, so raised that no level weighs more than the best one.
+
+    A level that no random pair shows would otherwise weigh what it is believed to be
+    seen within one person, over next to nothing.
+    """
+    return np.asarray(np.maximum(u, m * u[-1] / m[-1]))
 
 
 def _shares(counts: Floats) -> Floats:

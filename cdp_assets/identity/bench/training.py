@@ -82,7 +82,7 @@ def train_on(
     weighed = draft.weighed_by_frequency()
     _stage_posterior(connection, estimate, estimate.matches / pairs)
     for column in weighed:
-        frequencies[column] = _bearers(connection, column, records, one_in)
+        frequencies[column] = bearers(connection, column, records, one_in)
     return in_splinks_words(comparisons, frequencies, estimate, records)
 
 
@@ -144,7 +144,7 @@ def _frequencies(
     }
 
 
-def _bearers(
+def bearers(
     connection: duckdb.DuckDBPyConnection, column: str, records: int, one_in: int
 ) -> dict[str, float]:
     """Per value how many different people seem to have it, as a share of records.

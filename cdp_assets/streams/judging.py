@@ -110,9 +110,8 @@ def _is_to_come(typed: str) -> str:
 
 
 def _is_part(spec: StreamSpec, name: str) -> bool:
-    """Whether a text that holds the key's separator would make the key ambiguous."""
-    return (
-        len(spec.primary_key) > 1
-        and name in spec.primary_key
-        and spec.fields[name].type == "string"
-    )
+    """Whether a text that holds the key's separator would make the key ambiguous.
+
+    The last part may: what comes before it has ended by then.
+    """
+    return name in spec.primary_key[:-1] and spec.fields[name].type == "string"

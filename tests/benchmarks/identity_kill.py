@@ -25,7 +25,12 @@ from tests.benchmarks.identity import STEPS, prepare
 from tests.benchmarks.kill import NUMBERS, spent
 from tests.identity.population import PUBLISHED
 
+Condition = Callable[[int, str], bool]
+
 POLL_SECONDS = 0.01
+# A moment that a run did not reach, being quicker than the one before, is tried again
+# by what it took.
+TRIES = 3
 # What a resolution says at the end of a step; ``promotion`` is said after the commit.
 POINTS = {
     "nodes staged": "individual: nodes:",
@@ -37,7 +42,7 @@ POINTS = {
 COMMITTING = "as it promotes"
 
 
-def kill(home: Path, step: str, when: Callable[[int, str], bool]) -> tuple[bool, float]:
+def kill(home: Path, step: str, when: Condition) -> tuple[bool, float]:
     """Begin a step and kill it when asked to.
 
     Args:
@@ -85,7 +90,7 @@ def left(home: Path) -> dict[str, str]:
 
 
 def trial(
-    start: Path, step: str, expected: dict[str, str], when: Callable[[int, str], bool]
+    start: Path, step: str, expected: dict[str, str], when: Condition
 ) -> tuple[bool, float, list[str]]:
     """Kill once over a copy of ``start``, resolve again, and say what differs."""
     home = start.with_name("trial")
@@ -105,9 +110,7 @@ def copy(start: Path, home: Path) -> None:
             shutil.copy(start / name, home / name)
 
 
-def conditions(
-    home: Path, took: float, moments: int
-) -> dict[str, Callable[[int, str], bool]]:
+def points(home: Path) -> dict[str, Condition]:
     """When to kill, by name."""
     log = home / "warehouse.duckdb.wal"
 
@@ -115,17 +118,16 @@ def conditions(
         ready = POINTS["staged and judged"] in said
         return ready and log.exists() and log.stat().st_size > 0
 
-    found: dict[str, Callable[[int, str], bool]] = {
+    found: dict[str, Condition] = {
         name: lambda _, said, line=line: line in said  # type: ignore[misc]
         for name, line in POINTS.items()
     }
-    found[COMMITTING] = commits
-    for moment in range(moments):
-        fraction = (moment + 0.5) / moments
-        found[f"{fraction:.3f}"] = lambda process, _, fraction=fraction: (  # type: ignore[misc]
-            spent(process) >= fraction * took
-        )
-    return found
+    return found | {COMMITTING: commits}
+
+
+def at(seconds: float) -> Condition:
+    """When so many seconds of the processor are spent."""
+    return lambda process, _: spent(process) >= seconds
 
 
 def main() -> None:
@@ -148,12 +150,26 @@ def main() -> None:
     expected = left(twin)
     print(f"undisturbed: {took:.1f} s of processor", flush=True)
     failed = 0
-    for name, when in conditions(home / "trial", took, options.moments).items():
+
+    def tried(name: str, when: Condition) -> tuple[bool, float]:
+        nonlocal failed
         killed, seconds, differs = trial(start, step, expected, when)
-        failed += bool(differs) or not killed
+        failed += bool(differs)
         died = "killed" if killed else "ENDED BEFORE"
         verdict = ", ".join(differs) or "same"
         print(f"{name:<28}{died} after {seconds:6.1f} s  {verdict}", flush=True)
+        return killed, seconds
+
+    for name, when in points(home / "trial").items():
+        failed += not tried(name, when)[0]
+    for moment in range(options.moments):
+        fraction = (moment + 0.5) / options.moments
+        for _ in range(TRIES):
+            killed, seconds = tried(f"{fraction:.3f}", at(fraction * took))
+            if killed:
+                break
+            took = seconds
+        failed += not killed
     sys.exit(1 if failed else 0)
 
 

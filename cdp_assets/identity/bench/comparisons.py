@@ -80,10 +80,6 @@ _EMAIL: Levels = [
         "jaro_winkler_similarity(emails_l[1], emails_r[1]) >= 0.88 "
         "and damerau_levenshtein(emails_l[1], emails_r[1]) <= 2",
     ),
-    (
-        "similar mailbox",
-        "jaro_winkler_similarity(local_parts_l[1], local_parts_r[1]) >= 0.88",
-    ),
     ("different", "else"),
 ]
 

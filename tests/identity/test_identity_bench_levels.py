@@ -4,12 +4,11 @@ import duckdb
 import pytest
 
 from cdp_assets.identity.bench.levels import stage_levels
-from cdp_assets.identity.bench.profile import Profile
+from cdp_assets.identity.bench.profile import Profile, levels_at_home
 
-PEOPLE = Profile(
-    {"first_name": 1, "last_name": 1, "phone": 1, "birth_date": 1},
-    {"employer": (1, 2, False)},
-).comparisons("individual")
+KNOWN = {"first_name": 1.0, "last_name": 1.0, "birth_date": 1.0}
+PEOPLE = Profile(KNOWN, {"employer": (1, 2, False)}).comparisons("individual")
+PEOPLE |= {"phone": Profile({"phone": 1}, {}).comparisons("individual")["phone"]}
 
 
 def level(comparison: str, left: str, right: str) -> str:
@@ -109,6 +108,17 @@ def test_a_date_with_one_part_wrong_is_no_other_date(
 
     assert level("birth_date", record(left), record(right)) == expected
     assert level("birth_date", record(right), record(left)) == expected
+
+
+def test_who_lives_together_is_compared_with_who_does() -> None:
+    """A family has one name; among its members that says next to nothing."""
+    levels = Profile({**KNOWN, "phone": 1, "address": 1}, {}).comparisons("individual")
+    at_home = ["alike, at one home", "different, at one home"]
+    assert [label for label, _ in levels["last_name"][1:3]] == at_home
+    assert [label for label, _ in levels["phone"][1:3]] == at_home
+    assert levels_at_home(levels["last_name"]) == 2
+    assert levels_at_home(levels["first_name"]) == 0
+    assert levels_at_home(PEOPLE["last_name"]) == 0, "nothing tells of homes there"
 
 
 def test_a_short_text_has_words_too() -> None:

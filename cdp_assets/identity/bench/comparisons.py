@@ -70,6 +70,16 @@ _ADDRESS: Levels = [
     ("similar street", _SIMILAR_STREET),
     *_PLACE[1:],
 ]
+
+# A family has one name, and often one phone: what two records have in common because
+# they live together is weighed among those who do.
+_TOGETHER = {
+    "address": f"(street_l = street_r and {_SAME_PLACE})",
+    "phone": "list_has_any(phones_l, phones_r)",
+}
+FOLLOWS = {"last_name": ("address", "phone"), "phone": ("address",)}
+AT_HOME = ", at one home"
+
 _EMAIL: Levels = [
     ("missing", "len(emails_l) = 0 or len(emails_r) = 0"),
     ("same", "email_l = email_r"),
@@ -158,6 +168,23 @@ def _name(name: str) -> Levels:
         ("different", "else"),
     ]  # fmt: skip
     return levels
+
+
+def at_home(levels: Levels, known: list[str]) -> Levels:
+    """The levels with two more for those who live together.
+
+    Args:
+        levels: Of the comparison, from the missing value to the last resort.
+        known: The comparisons that tell who lives together, of ``FOLLOWS``.
+    """
+    home = f"({' or '.join(_TOGETHER[name] for name in known)})"
+    alike = " or ".join(f"({condition})" for _, condition in levels[1:-1])
+    return [
+        levels[0],
+        (f"alike{AT_HOME}", f"{home} and ({alike})"),
+        (f"different{AT_HOME}", home),
+        *levels[1:],
+    ]
 
 
 PEOPLE: dict[str, Levels] = {

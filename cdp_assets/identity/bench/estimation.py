@@ -33,6 +33,10 @@ _BELIEVED_STEP = 1.6
 # Every record has one other of its person, before the file is looked at.
 _BELIEVED_MATCHES = 1.0
 
+# Who lives together is believed to be as unlike as who does not, until more pairs than
+# this say otherwise.
+_BELIEVED_ELSEWHERE = 100.0
+
 # What has never been seen by chance is taken to be seen half a time.
 _UNSEEN = 0.5
 
@@ -61,6 +65,7 @@ def estimate_levels(
     *,
     pairs: float,
     records: int,
+    given: list[int] | None = None,
     apart: npt.NDArray[np.bool_] | None = None,
 ) -> Estimate:
     """Estimate m, u and the number of pairs that are one person's.
@@ -71,12 +76,15 @@ def estimate_levels(
         believed: Per comparison the m to begin with, from the last resort to the best.
         pairs: How many pairs the file has.
         records: How many records it has.
+        given: Per comparison how many of the best levels are for pairs of which
+            something else is known: their shares are of those pairs, and of no others.
         apart: The candidate patterns that are taken for two people while learning.
     """
     sizes = [len(shares) for shares in believed]
     seen = [_counted(random, random.counts, place, n) for place, n in enumerate(sizes)]
+    given = given or [0] * len(sizes)
     m = [shares.copy() for shares in believed]
-    u = [_shares(counts) for counts in seen]
+    u = [_by_chance(*told) for told in zip(seen, m, given, strict=True)]
     matches = min(records * _BELIEVED_MATCHES, pairs) / 2
     if len(believed) == 1:
         return _of_one(seen[0], believed[0], pairs=pairs, records=records)
@@ -85,13 +93,14 @@ def estimate_levels(
         if apart is not None:
             posterior[apart] = 0.0
         before, matches = matches, min(float(posterior.sum()) + 1, pairs / 2)
-        for place, size in enumerate(sizes):
+        for place, (size, best) in enumerate(zip(sizes, given, strict=True)):
             same = _counted(candidates, posterior, place, size)
             other = _counted(candidates, candidates.counts - posterior, place, size)
-            m[place] = _shares(same + _BELIEF * believed[place])
+            m[place] = _shares(same + _BELIEF * believed[place], best)
             # What agrees by chance but rarely is among the candidates, so that they
             # bound from below what few random pairs cannot show.
-            u[place] = _capped(_shares(np.maximum(seen[place] - same, other)), m[place])
+            counts = np.maximum(seen[place] - same, other)
+            u[place] = _by_chance(counts, m[place], best)
         if abs(matches - before) < _SETTLED * matches:
             break
     return Estimate(matches, m, u)
@@ -136,8 +145,14 @@ def _posterior(
     return np.asarray(patterns.counts / (1 + np.exp(-log_odds)))
 
 
-def believed_levels(name: str, size: int) -> Floats:
-    """How often the levels are believed to be seen within one person."""
+def believed_levels(name: str, size: int, given: int = 0) -> Floats:
+    """How often the levels are believed to be seen within one person.
+
+    Of pairs of which something else is known, too: how often the best levels are seen.
+    """
+    if given:
+        parts = believed_levels(name, size - given), believed_levels(name, given)
+        return np.concatenate(parts)
     different = _BELIEVED_DIFFERENT.get(name, _BELIEVED_DIFFERENT_TEXT)
     shares = _BELIEVED_STEP ** np.arange(size, dtype=np.float64)
     shares[1:-1] *= (1 - different) * (1 - _BELIEVED_BEST) / max(shares[1:-1].sum(), 1)
@@ -151,15 +166,21 @@ def _counted(patterns: Patterns, counts: Floats, place: int, size: int) -> Float
     return np.asarray(found, dtype=np.float64)
 
 
-def _capped(u: Floats, m: Floats) -> Floats:
-    """The same u, so raised that no level weighs more than the best one.
+def _by_chance(counts: Floats, m: Floats, given: int) -> Floats:
+    """Shares of the pairs that agree by chance, as far as they have been seen."""
+    if given:
+        elsewhere = _by_chance(counts[:-given], m[:-given], 0)
+        alike = 1 - elsewhere[0]
+        unseen = _BELIEVED_ELSEWHERE * np.array([1 - alike, alike])
+        return np.concatenate((elsewhere, _shares(counts[-given:] + unseen)))
+    u = _shares(counts)
+    # A level that chance never shows would weigh what it is believed to be seen within
+    # one person, over next to nothing; no more than full agreement does.
+    return np.where(counts < 1, np.maximum(u, m * u[-1] / m[-1]), u)
 
-    A level that no random pair shows would otherwise weigh what it is believed to be
-    seen within one person, over next to nothing.
-    """
-    return np.asarray(np.maximum(u, m * u[-1] / m[-1]))
 
-
-def _shares(counts: Floats) -> Floats:
+def _shares(counts: Floats, given: int = 0) -> Floats:
+    if given:
+        return np.concatenate((_shares(counts[:-given]), _shares(counts[-given:])))
     counts = np.maximum(counts, _UNSEEN)
     return np.asarray(counts / counts.sum())

@@ -1,6 +1,12 @@
 """Which comparisons a file has enough for, and whose values are rare or common."""
 
-from cdp_assets.identity.bench.comparisons import COMPANIES, PEOPLE
+from cdp_assets.identity.bench.comparisons import (
+    AT_HOME,
+    COMPANIES,
+    FOLLOWS,
+    PEOPLE,
+    at_home,
+)
 from cdp_assets.identity.bench.texts import Levels, text_levels
 from cdp_assets.identity.derived import slug
 
@@ -30,6 +36,10 @@ class Profile:
         }
         # The address says where as well.
         chosen.pop("place" if "address" in chosen else "", None)
+        for name, tell in FOLLOWS.items():
+            known = [other for other in tell if other in chosen]
+            if name in chosen and known:
+                chosen[name] = at_home(chosen[name], known)
         for name, (share, words, numbers) in sorted(self._texts.items()):
             if share >= _LEAST_SHARE:
                 column = f"attribute_{slug(name)}"
@@ -57,3 +67,8 @@ def frequency_column(comparison: str, label: str) -> str | None:
     if comparison.startswith("attribute_"):
         return comparison if label == "same" else None
     return FREQUENT.get((comparison, label))
+
+
+def levels_at_home(levels: Levels) -> int:
+    """How many levels are weighed among those who live together."""
+    return sum(label.endswith(AT_HOME) for label, _ in levels)

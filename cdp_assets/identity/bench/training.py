@@ -20,7 +20,7 @@ from cdp_assets.identity.bench.levels import (
     random_patterns,
     stage_levels,
 )
-from cdp_assets.identity.bench.profile import Profile
+from cdp_assets.identity.bench.profile import Profile, levels_at_home
 from cdp_assets.identity.bench.redundant import redundant_texts
 from cdp_assets.identity.bench.splink_settings import in_splinks_words
 from cdp_assets.identity.candidates import stage_keyed, stage_pairs
@@ -32,8 +32,8 @@ from cdp_assets.identity.shared import stage_all_matchable
 # As many pairs are counted at most; more would change no third digit.
 _CANDIDATES = 1_000_000
 
-# Of fewer values the discount cannot be told; then one more person is thought to have
-# each than is seen to.
+# Of fewer values the discount cannot be told; then two people at least are thought to
+# have each.
 _FEWEST = 200
 
 
@@ -72,9 +72,10 @@ def train_on(
         patterns,
         random_patterns(connection, comparisons, records),
         [
-            believed_levels(name, len(levels) - 1)
+            believed_levels(name, len(levels) - 1, levels_at_home(levels))
             for name, levels in comparisons.items()
         ],
+        given=[levels_at_home(levels) for levels in comparisons.values()],
         pairs=pairs,
         records=records,
         apart=housemates(patterns, list(comparisons)),
@@ -175,15 +176,18 @@ def bearers(
                 from counted left join within using (value)
             ),
             discount as (
-                select if(once + 2 * twice < $fewest, -1, once / (once + 2 * twice + 2))
-                    as discount
+                select
+                    if(singly >= $fewest, once / (singly + 2), null) as discount
                 from (
-                    select count(*) filter (where people < 1.5) as once,
-                        count(*) filter (where people between 1.5 and 2.5) as twice
+                    select
+                        count(*) filter (where people < 1.5) as once,
+                        once + 2 * count(*) filter (where people between 1.5 and 2.5)
+                            as singly
                     from borne
                 )
             )
-            select value, round((people - discount) / $records, 9)
+            select value, round(
+                coalesce(people - discount, greatest(people, 2)) / $records, 9)
             from borne cross join discount
             order by value
             """,

@@ -1,9 +1,14 @@
 -- How values are folded before they are compared. The folded form is never shown.
+-- Other alphabets begin behind U+0250; to_latin is Python, and asked of nothing else.
+create or replace temp macro in_latin(value) as
+    case when regexp_matches(value, '[\x{0250}-\x{10FFFF}]')
+        then to_latin(value) else value end;
+
 -- Letters without an accent to strip are spelt out, apostrophes left out.
 create or replace temp macro fold_text(value) as nullif(trim(regexp_replace(
     translate(
         replace(replace(replace(replace(
-            lower(strip_accents(value)), 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'), 'þ', 'th'),
+            lower(strip_accents(in_latin(value))), 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'), 'þ', 'th'),
         'øłđðı''’`´', 'olddi'
     ),
     '[^\p{L}\p{N}]+', ' ', 'g'
@@ -56,9 +61,11 @@ create or replace temp macro fold_domain(value) as nullif(regexp_replace(
     regexp_replace(lower(trim(value)), '^(https?://)?(www\.)?', ''), '[/:?#].*$', ''
 ), '');
 
--- Spellings of one sound: Sara and Sarah, Catherine and Katherine, Philip and Filip.
+-- Spellings of one sound: Sara and Sarah, Catherine and Katherine, Philip and Filip,
+-- Max and Maks.
 create or replace temp macro name_letters(value) as string_split(translate(
-    replace(replace(replace(value, 'ph', 'f'), 'ck', 'k'), ' ', ''), 'cqyjwzh', 'kkiivs'
+    replace(replace(replace(replace(value, 'ph', 'f'), 'ck', 'k'), 'x', 'ks'), ' ', ''),
+    'cqyjwzh', 'kkiivs'
 ), '');
 create or replace temp macro name_sound(value) as array_to_string(list_filter(
     name_letters(value),

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import duckdb
 
 from cdp_assets.identity.compared import is_made
+from cdp_assets.identity.folding import LETTERS
 
 # From this share on the increment costs as much as resolving everybody (seen: a fifth
 # of 100,000 records takes three quarters of the full run's processor seconds).
@@ -97,7 +98,7 @@ def program_version(connection: duckdb.DuckDBPyConnection) -> str:
         "select string_agg(name || '=' || canonical, ';' order by name) "
         "from node_nickname"
     ).fetchall()[0][0]
-    text = f"{_source_digest()} {duckdb.__version__} {nicknames}"
+    text = f"{_source_digest()} {duckdb.__version__} {LETTERS} {nicknames}"
     return "program-" + hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

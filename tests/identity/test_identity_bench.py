@@ -185,6 +185,19 @@ def test_a_household_is_no_person(tmp_path: Path) -> None:
     assert result.quality.recall > 0.97
 
 
+def test_a_name_in_two_alphabets_is_one_name(tmp_path: Path) -> None:
+    """Family name first in one, last in the other, a patronymic in both."""
+    records, truth = people(60)
+    for key, name in (
+        ("x1", "ВЯЗЕМСКАЯ, Ольга Петровна"),
+        ("x2", "Olga Petrovna Vyazemskaya"),
+    ):
+        records.append([key[0], key, name, "1951-03-27", "", "", "", ""])
+        truth.append([key[0], key, "olga"])
+    resolved(tmp_path / "a", records, truth)
+    assert frozenset({("x", "x1"), ("x", "x2")}) in groups(tmp_path / "a")
+
+
 def test_companies_and_texts_are_resolved_by_their_words(tmp_path: Path) -> None:
     """Titles and authors have no birth date; a file of them is no file of people."""
     pick = random.Random(2)

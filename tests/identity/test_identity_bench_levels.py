@@ -8,7 +8,8 @@ from cdp_assets.identity.bench.profile import Profile, levels_at_home
 
 KNOWN = {"first_name": 1.0, "last_name": 1.0, "birth_date": 1.0}
 PEOPLE = Profile(KNOWN, {"employer": (1, 2, False)}).comparisons("individual")
-PEOPLE |= {"phone": Profile({"phone": 1}, {}).comparisons("individual")["phone"]}
+PEOPLE |= Profile({"phone": 1}, {}).comparisons("individual")
+PEOPLE |= Profile({"address": 1}, {}).comparisons("individual")
 
 
 def level(comparison: str, left: str, right: str) -> str:
@@ -35,7 +36,7 @@ def person(first: str, last: str) -> str:
     words = ", ".join(f"'{word}'" for word in f"{first} {last}".split())
     return (
         f"{{first_name: '{first}', last_name: '{last}', name_words: [{words}], "
-        f"last_name_sound: '{last[:2]}', first_name_sound: '{first[:2]}', "
+        f"last_name_sound: '{last}', first_name_sound: '{first}', "
         f"first_name_forms: ['{first}']}}"
     )
 
@@ -57,6 +58,44 @@ def test_a_word_in_common_counts_once(
     for name, expected in (("first_name", first), ("last_name", last)):
         assert level(name, person(*left), person(*right)) == expected
         assert level(name, person(*right), person(*left)) == expected
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        ("王杰", "jie", "missing"),
+        ("王杰", "王伟", "different"),
+        ("aleksandr pavlovich", "alexander", "similar"),
+        ("maria jose", "peter", "different"),
+    ],
+)
+def test_a_first_name_in_another_script_or_with_more_behind_it(
+    left: str, right: str, expected: str
+) -> None:
+    assert level("first_name", person(left, "a"), person(right, "b")) == expected
+    assert level("first_name", person(right, "b"), person(left, "a")) == expected
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        ("4 hillview rise", "01 11 hillv2 4 hillview rise 667979", "similar street"),
+        ("hillview rise", "01 11 hillv2 4 hillview rise 667979", "different"),
+        ("4 hillview rise", "4 hillview rise", "same street"),
+    ],
+)
+def test_a_street_is_found_in_a_whole_address_of_one_line(
+    left: str, right: str, expected: str
+) -> None:
+    def record(street: str, place: str) -> str:
+        words = ", ".join(f"'{word}'" for word in street.split())
+        return (
+            f"{{street: '{street}', street_words: [{words}], city: '{place}', "
+            "postal_code: null::varchar, postal_area: null::varchar}"
+        )
+
+    assert level("address", record(left, "a"), record(right, "zzz")) == expected
+    assert level("address", record(right, "zzz"), record(left, "a")) == expected
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,11 @@ def test_a_household_is_no_person(scene: Any) -> None:
         ("Keeley", "Tobias", True),
         ("Ia", "Oe", True),
         (None, "Kaylee", False),
+        ("Алексей", "Aleksey", False),
+        ("Борис", "Tobias", True),
+        # What is written in an alphabet that folding leaves may be anything.
+        ("فيصل", "Faisal", False),
+        ("فيصل", "محمد", True),
     ],
 )
 def test_names_that_differ_in_vowels_alone_are_no_contradiction(

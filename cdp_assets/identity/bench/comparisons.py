@@ -7,6 +7,7 @@ holds counts, and every condition is symmetric.
 
 from cdp_assets.identity.bench.texts import Levels, overlap
 from cdp_assets.identity.comparisons import COMPARISONS
+from cdp_assets.identity.vetoes import LATIN
 
 _BIRTH_DATE: Levels = [
     ("missing", "birth_text_l is null or birth_text_r is null"),
@@ -49,9 +50,13 @@ _PLACE: Levels = [
     ("different", "else"),
 ]
 
+# A whole address in one line holds every word of the street alone.
 _SIMILAR_STREET = (
     "(jaro_winkler_similarity(street_l, street_r) >= 0.9 "
-    f"or {overlap('street_words', 0.5)})"
+    f"or {overlap('street_words', 0.5)} "
+    "or (least(len(street_words_l), len(street_words_r)) >= 3 "
+    "and len(list_intersect(street_words_l, street_words_r)) "
+    "= least(len(street_words_l), len(street_words_r))))"
 )
 
 # Who lives together shares street and place: one comparison, or it would count twice.
@@ -129,6 +134,9 @@ def _name(name: str) -> Levels:
     value = f"{name}_l", f"{name}_r"
     similar = f"jaro_winkler_similarity({value[0]}, {value[1]})"
     first = name == "first_name"
+    # Alexander is Aleksandr Pavlovich, of whom somebody wrote both names.
+    begun = f"split_part({value[0]}, ' ', 1), split_part({value[1]}, ' ', 1)"
+    begins = f" or jaro_winkler_similarity({begun}) >= 0.85" if first else ""
     elsewhere = (
         f"(list_contains(name_words_l, {value[1]}) "
         f"or list_contains(name_words_r, {value[0]}))"
@@ -143,8 +151,13 @@ def _name(name: str) -> Levels:
             f"and {value[0]} is distinct from first_name_r) "
             f"or ({value[0]} = first_name_r and {value[1]} = first_name_l)"
         )
+    # What another script writes says nothing: 王杰 may be Wang Jie.
     levels = [
-        ("missing", f"{value[0]} is null or {value[1]} is null"),
+        (
+            "missing",
+            f"{value[0]} is null or {value[1]} is null or "
+            f"(unicode({value[0]}) > {LATIN}) <> (unicode({value[1]}) > {LATIN})",
+        ),
         ("same", f"{value[0]} = {value[1]}"),
     ]
     if first:
@@ -164,7 +177,7 @@ def _name(name: str) -> Levels:
          f"and least(length({value[0]}), length({value[1]})) > 3"),
         ("among the words", elsewhere),
         ("another spelling", f"{name}_sound_l = {name}_sound_r or {similar} >= 0.92"),
-        ("similar", f"{similar} >= 0.82"),
+        ("similar", f"{similar} >= 0.82{begins}"),
         ("different", "else"),
     ]  # fmt: skip
     return levels

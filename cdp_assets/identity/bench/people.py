@@ -52,11 +52,10 @@ def names(declared: BenchMap, macros: Macros) -> str:
             from typed
         ),
         told as (
-            select * exclude (family),
+            select * exclude (family, given),
+                if(family_first, split_part(given, ' ', 1), given) as given,
                 if(family_first, family, regexp_extract(family, {_FAMILY}, 1))
-                    as family,
-                nullif(if(family_first, null,
-                    trim(regexp_replace(family, {_FAMILY}, ''))), '') as between_them
+                    as family
             from parted
         ),
         chosen as (

@@ -1,7 +1,8 @@
 -- How values are folded before they are compared. The folded form is never shown.
--- Other alphabets begin behind U+0250; to_latin is Python, and asked of nothing else.
+-- What accents alone do not bring to plain letters begins at U+0180; to_latin is Python,
+-- and asked of nothing else.
 create or replace temp macro in_latin(value) as
-    case when regexp_matches(value, '[\x{0250}-\x{10FFFF}]')
+    case when regexp_matches(value, '[\x{0180}-\x{10FFFF}]')
         then to_latin(value) else value end;
 
 -- Letters without an accent to strip are spelt out, apostrophes left out.

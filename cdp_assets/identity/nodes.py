@@ -98,7 +98,12 @@ def _block_values(
         values = declared.values if declared else []
         patterns = declared.patterns if declared else []
         either = "|".join(f"(?:{pattern})" for pattern in patterns)
-        connection.execute(f"set variable blocked_{field}_values = ?", [values or [""]])
+        # A name is blocked as it is written, too: "неизвестно" is compared in Latin.
+        connection.execute(
+            f"set variable blocked_{field}_values = list_concat($values, "
+            "list_transform($values, lambda value: fold_name(value)))",
+            {"values": values or [""]},
+        )
         connection.execute(f"set variable blocked_{field}_like = ?", [either or _NEVER])
     connection.execute(
         """

@@ -34,14 +34,19 @@ _BIRTH_DATES = """
 
 # The last letter of the Latin script, to which folding brings most others.
 LATIN = 0x24F
-# Of those it leaves, nothing can be told by the letters: Faisal may be فيصل.
-_ONE_SCRIPT = f"(unicode(l.first_name) > {LATIN}) = (unicode(r.first_name) > {LATIN})"
+# Of those it leaves, nothing can be told by the letters: Faisal may be فيصل. Whoever
+# shares his home need not be; a birthday or a number has to say so.
+_IN_TWO_SCRIPTS = f"""
+    (unicode(l.first_name) > {LATIN}) <> (unicode(r.first_name) > {LATIN})
+    and (coalesce(l.birth_date = r.birth_date, false)
+        or list_has_any(l.identifiers, r.identifiers))
+"""
 
 # Anna and Peter are two people; so are Lena and Lea, names that many bear, however
 # alike. Whatever the model takes for a form of the same name is no contradiction, nor
 # is a middle name used as the first; below 0.75 two names share not even a typo.
 _FIRST_NAMES = f"""
-    {_ONE_SCRIPT}
+    not coalesce({_IN_TWO_SCRIPTS}, false)
     and not ({sided(" or ".join(f"({form})" for form in same_first_name()))})
     and (
         {sided(FIRST_NAME_SIMILARITY)} < 0.75
@@ -89,8 +94,7 @@ _CONSONANTS = "regexp_replace({0}.first_name_sound, '[aeiou]', '', 'g')"
 # Who lives together shares last name, address and often the inbox. First names that
 # have nothing in common are two people, unless birth date or a number say otherwise.
 _NOTHING_PERSONAL = f"""
-    {_ONE_SCRIPT}
-    and not ({sided(" or ".join(f"({form})" for form in same_first_name()))})
+    not ({sided(" or ".join(f"({form})" for form in same_first_name()))})
     and {sided(FIRST_NAME_SIMILARITY)} < 0.75
     and not coalesce(length({_CONSONANTS.format("l")}) > 1
         and {_CONSONANTS.format("l")} = {_CONSONANTS.format("r")}, false)

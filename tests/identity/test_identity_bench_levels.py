@@ -158,6 +158,10 @@ def test_who_lives_together_is_compared_with_who_does() -> None:
     assert levels_at_home(levels["last_name"]) == 2
     assert levels_at_home(levels["first_name"]) == 0
     assert levels_at_home(PEOPLE["last_name"]) == 0, "nothing tells of homes there"
+    shared = {"last_name": 1.0, "name": 1.0, "phone": 1.0, "address": 1.0}
+    for who in ("individual", "account"):
+        nobody = Profile(shared, {}).comparisons(who)
+        assert not any(levels_at_home(levels) for levels in nobody.values())
 
 
 def test_a_short_text_has_words_too() -> None:

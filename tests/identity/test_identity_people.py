@@ -136,8 +136,8 @@ def test_a_household_is_no_person(scene: Any) -> None:
         (None, "Kaylee", False),
         ("Алексей", "Aleksey", False),
         ("Борис", "Tobias", True),
-        # What is written in an alphabet that folding leaves may be anything.
-        ("فيصل", "Faisal", False),
+        # Nothing tells whether it is one name, and a household has several.
+        ("فيصل", "Faisal", True),
         ("فيصل", "محمد", True),
     ],
 )
@@ -159,6 +159,26 @@ def test_names_that_differ_in_vowels_alone_are_no_contradiction(
     )
     stage_vetoes(scene.connection, ["nothing_personal_agrees"], "pair", "found")
     assert bool(scene.rows("from found")) is contradict
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "born", "people"),
+    [
+        ("Əli", "Günel", None, 2),
+        ("ʻIolani", "Keoni", None, 2),  # noqa: RUF001
+        ("فيصل", "Peter", None, 2),
+        ("فيصل", "Faisal", "1984-05-21", 1),
+        ("Борис", "Boris", None, 1),
+    ],
+)
+def test_a_household_whose_names_are_in_two_scripts(
+    scene: Any, one: str, other: str, born: str | None, people: int
+) -> None:
+    """Two names of which nothing can be told are one where a birthday says so."""
+    for record, first in (("crm_contact:1", one), ("shop_customer:1", other)):
+        scene.person(record, first, "Quimby", email="home@b.org", born=born, **HOME)
+    scene.resolve()
+    assert len(scene.people()) == people
 
 
 def test_a_year_in_the_mailbox_tells_father_from_son(scene: Any) -> None:

@@ -263,6 +263,11 @@ def test_case_counts_only_where_the_rule_says_so(scene: Any) -> None:
         ("fold_name", ["Γιώργος Μαρής", "Giorgos Maris"]),
         ("fold_name", ["Łukasz Żółć", "Lukasz Zolc"]),
         ("fold_name", ["김민준", "gimminjun"]),
+        ("fold_name", ["Əli", "əli", "Eli"]),
+        ("fold_name", ["ʻIolani", "Iolani"]),  # noqa: RUF001
+        ("fold_name", ["Сергей", "Серге\u0438\u0306", "Sergey"]),  # noqa: RUF001
+        ("fold_name", ["ﾊﾞﾊﾞ", "ババ", "baba"]),
+        ("fold_name", ["Ａｎｎａ", "Anna"]),  # noqa: RUF001
         ("fold_suffix", ["Jr.", "junior", "JR"]),
         ("fold_street", ["Hauptstraße 5", "Hauptstr. 5", "hauptstrasse 5"]),
         ("fold_company", ["Söhne GmbH & Co. KG", "SOEHNE", "Söhne AG"]),
@@ -293,6 +298,19 @@ def test_what_is_read_alike_and_written_otherwise_stays_two(scene: Any) -> None:
         ["王杰", "汪洁", "王杰 Иван", "فيصل", None, ""],
     )
     assert folded == [("王杰",), ("汪洁",), ("王杰 ivan",), ("فيصل",), (None,), (None,)]
+
+
+def test_a_name_is_blocked_as_it_is_written(scene: Any) -> None:
+    """Whoever blocks it need not know how it is compared."""
+    content = shipped()
+    content["individual"]["blocked"]["last_name"] = {"values": ["Неизвестно", "Öde"]}
+    scene.person("crm_contact:1", "Anna", "неизвестно")
+    scene.person("crm_contact:2", "Anna", "Öde")
+    scene.person("crm_contact:3", "Anna", "Moravec")
+    scene.resolve(Ruleset.model_validate(content))
+    assert scene.rows(
+        "select last_name from identity.matchable_individual order by record"
+    ) == [(None,), (None,), ("moravec",)]
 
 
 def test_reconciliation_is_compiled_in_order_and_rewritten_only_on_change(

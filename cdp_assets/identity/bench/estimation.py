@@ -170,13 +170,13 @@ def _by_chance(counts: Floats, m: Floats, given: int) -> Floats:
     """Shares of the pairs that agree by chance, as far as they have been seen."""
     if given:
         elsewhere = _by_chance(counts[:-given], m[:-given], 0)
-        alike = 1 - elsewhere[0]
+        alike = max(1 - elsewhere[0], 0.0)
         unseen = _BELIEVED_ELSEWHERE * np.array([1 - alike, alike])
         return np.concatenate((elsewhere, _shares(counts[-given:] + unseen)))
     u = _shares(counts)
     # A level that chance never shows would weigh what it is believed to be seen within
     # one person, over next to nothing; no more than full agreement does.
-    return np.where(counts < 1, np.maximum(u, m * u[-1] / m[-1]), u)
+    return np.where(counts < 1, np.clip(m * u[-1] / m[-1], u, 1), u)
 
 
 def _shares(counts: Floats, given: int = 0) -> Floats:

@@ -4,7 +4,8 @@ from cdp_assets.identity.bench.declared import BenchMap
 from cdp_assets.identity.bench.macros import Macros
 from cdp_assets.identity.bench.records import STREAM
 
-_TITLE = "'(?i)^((mr|mrs|ms|miss|dr|prof|sir|rev|herr|frau)\\.?\\s+)+'"
+# Before a name, or behind the comma of "Family, Given".
+_TITLE = "'(?i)(^|,\\s*)((mr|mrs|ms|miss|dr|prof|sir|rev|herr|frau)\\.?\\s+)+'"
 
 # Words that belong to the family name behind them.
 _FAMILY = (
@@ -33,7 +34,7 @@ def names(declared: BenchMap, macros: Macros) -> str:
         )
     }  # fmt: skip
     born = "birth_date" if "birth_date" in given else "null::date"
-    whole = f"regexp_replace({macros.clean_text(has['full_name'])}, {_TITLE}, '')"
+    whole = f"regexp_replace({macros.clean_text(has['full_name'])}, {_TITLE}, '\\1')"
     return f"""
         with typed as (
             select

@@ -38,7 +38,8 @@ class Profile:
         chosen.pop("place" if "address" in chosen else "", None)
         for name, tell in FOLLOWS.items():
             known = [other for other in tell if other in chosen]
-            if name in chosen and known:
+            # Who lives together is told apart by what each has alone.
+            if name in chosen and known and not PERSONAL.isdisjoint(chosen):
                 chosen[name] = at_home(chosen[name], known)
         for name, (share, words, numbers) in sorted(self._texts.items()):
             if share >= _LEAST_SHARE:
@@ -46,6 +47,8 @@ class Profile:
                 chosen[column] = text_levels(column, words, numbers=numbers)
         return chosen
 
+
+PERSONAL = {"first_name", "birth_date"}
 
 # Where a level of this label agrees on one value, how rare the value is counts too.
 FREQUENT = {

@@ -35,6 +35,8 @@ _CANDIDATES = 1_000_000
 # Of fewer values the discount cannot be told; then two people at least are thought to
 # have each.
 _FEWEST = 200
+# However many values are one person's alone, the next may have one of them.
+_LARGEST_DISCOUNT = 0.95
 
 
 def train_on(
@@ -177,7 +179,7 @@ def bearers(
             ),
             discount as (
                 select
-                    if(singly >= $fewest, once / (singly + 2), null) as discount
+                    if(singly >= $fewest, least(once / singly, $most), null) as discount
                 from (
                     select
                         count(*) filter (where people < 1.5) as once,
@@ -186,12 +188,17 @@ def bearers(
                     from borne
                 )
             )
-            select value, round(
-                coalesce(people - discount, greatest(people, 2)) / $records, 9)
+            select value,
+                coalesce(people - discount, greatest(people, 2)) / $records
             from borne cross join discount
             order by value
             """,
-            {"one_in": one_in, "records": records, "fewest": _FEWEST},
+            {
+                "one_in": one_in,
+                "records": records,
+                "fewest": _FEWEST,
+                "most": _LARGEST_DISCOUNT,
+            },
         ).fetchall()
     )
 

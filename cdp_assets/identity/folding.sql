@@ -63,9 +63,11 @@ create or replace temp macro fold_domain(value) as nullif(regexp_replace(
 ), '');
 
 -- Spellings of one sound: Sara and Sarah, Catherine and Katherine, Philip and Filip,
--- Max and Maks.
+-- Max and Maks. Each letter asks for the one before; of 20,000 that took 43 seconds, and
+-- no name has more than a hundred.
 create or replace temp macro name_letters(value) as string_split(translate(
-    replace(replace(replace(replace(value, 'ph', 'f'), 'ck', 'k'), 'x', 'ks'), ' ', ''),
+    replace(replace(replace(replace(
+        left(value, 100), 'ph', 'f'), 'ck', 'k'), 'x', 'ks'), ' ', ''),
     'cqyjwzh', 'kkiivs'
 ), '');
 create or replace temp macro name_sound(value) as array_to_string(list_filter(

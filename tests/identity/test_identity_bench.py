@@ -364,6 +364,7 @@ def test_no_lesser_agreement_weighs_more_than_the_best() -> None:
     found = estimate_levels(patterns, patterns, believed, pairs=1e6, records=5_000)
     weights = np.log2(found.m[0] / found.u[0])
     assert weights[1] <= weights[2] + 1e-9
+    assert np.all(found.u[0] <= 1)
 
 
 @pytest.mark.parametrize("families", [0.0, 3000.0])

@@ -300,6 +300,13 @@ def test_what_is_read_alike_and_written_otherwise_stays_two(scene: Any) -> None:
     assert folded == [("王杰",), ("汪洁",), ("王杰 ivan",), ("فيصل",), (None,), (None,)]
 
 
+def test_a_text_that_is_no_name_keeps_nobody_waiting(scene: Any) -> None:
+    """A note of 600,000 letters that was typed into the field of a name."""
+    define_macros(scene.connection)
+    sound = scene.rows("select name_sound(fold_name(repeat('Note x', 100000)))")[0][0]
+    assert 0 < len(sound) <= 200
+
+
 def test_a_name_is_blocked_as_it_is_written(scene: Any) -> None:
     """Whoever blocks it need not know how it is compared."""
     content = shipped()

@@ -31,7 +31,6 @@ def in_splinks_words(
                         number,
                         place,
                         estimate,
-                        records,
                         weigh_frequency=len(comparisons) > 1,
                     )
                     for number, _ in enumerate(levels)
@@ -55,7 +54,6 @@ def _splink_level(
     number: int,
     place: int,
     estimate: Estimate | None,
-    records: int,
     *,
     weigh_frequency: bool,
 ) -> dict[str, Any]:

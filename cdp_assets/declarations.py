@@ -8,7 +8,7 @@ import difflib
 import re
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,6 +64,29 @@ def quoted(name: str) -> str:
     return f'"{identifier(name)}"'
 
 
+class _RepeatedKeyError(Exception):
+    """A key that stands twice; YAML's last one would silently win."""
+
+
+class _EachKeyOnce(yaml.SafeLoader):
+    """A loader that takes every key of a mapping once."""
+
+    def construct_mapping(
+        self, node: yaml.MappingNode, deep: bool = False
+    ) -> dict[Hashable, Any]:
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.value in lines and isinstance(key, yaml.ScalarNode):
+                raise _RepeatedKeyError(
+                    f"line {line}: {key.value!r} stands in line {lines[key.value]} "
+                    "already; keep one of the two"
+                )
+            if isinstance(key, yaml.ScalarNode):
+                lines[key.value] = line
+        return super().construct_mapping(node, deep)
+
+
 def read_declaration(
     path: Path, model: type[Model], context: dict[str, Any] | None = None
 ) -> Model:
@@ -74,7 +97,9 @@ def read_declaration(
     """
     try:
         text = path.read_text(encoding="utf-8")
-        content = yaml.safe_load(text)
+        content = _EachKeyOnce(text).get_single_data()
+    except _RepeatedKeyError as error:
+        raise DeclarationError(f"{path.name}: {error}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DeclarationError(f"{path.name}: not readable as YAML: {error}") from error
     if not isinstance(content, dict):

@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from cdp_assets.declarations import DeclarationError, identifier, read_declarations
+from cdp_assets.declarations import (
+    DeclarationError,
+    identifier,
+    read_declaration,
+    read_declarations,
+)
 from cdp_assets.streams.spec import StreamSpec, load_streams
 
 GOOD = """
@@ -103,6 +108,14 @@ def test_a_fault_is_told_with_its_line_and_what_was_meant(
     with pytest.raises(DeclarationError) as raised:
         read(tmp_path, GOOD.replace(*change, 1))
     assert f"crm_thing.yaml: {message}" in str(raised.value)
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    """YAML takes the last one without a word."""
+    path = tmp_path / "crm_thing.yaml"
+    path.write_text("name: crm_thing\nfields:\n  a: {}\n  b: {}\n  a: {}\n")
+    with pytest.raises(DeclarationError, match="line 5: 'a' stands in line 3 already"):
+        read_declaration(path, StreamSpec)
 
 
 def test_every_fault_of_a_file_is_told_at_once(tmp_path: Path) -> None:

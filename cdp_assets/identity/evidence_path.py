@@ -39,23 +39,18 @@ def evidence_between(
     return [Evidence(*row) for row in rows]
 
 
-def chain_between(evidence: list[Evidence], start: str, goal: str) -> list[str]:
-    """The shortest chain of links; the evidence of one person always has one."""
-    denied = {
-        frozenset(each[:2])
-        for each in evidence
-        if each.kind == "veto" or (each.kind, each.rule) == ("decision", "different")
-    }
-    decided = {
-        frozenset(each[:2])
-        for each in evidence
-        if (each.kind, each.rule) == ("decision", "same")
-    }
-    neighbours: dict[str, set[str]] = {}
-    for each in evidence:
-        if frozenset(each[:2]) in decided or frozenset(each[:2]) not in denied:
-            neighbours.setdefault(each.left, set()).add(each.right)
-            neighbours.setdefault(each.right, set()).add(each.left)
+def chain_between(
+    evidence: list[Evidence], start: str, goal: str, link_weight: float
+) -> list[str]:
+    """The shortest chain of links; the evidence of one person always has one.
+
+    Args:
+        evidence: All that is kept among the person's records.
+        start: A record of theirs.
+        goal: Another.
+        link_weight: The model's weight from which it links. Lesser ones are kept, too.
+    """
+    neighbours = _linked(evidence, link_weight)
     came_from = {start: start}
     queue = deque([start])
     while queue and goal not in came_from:
@@ -70,3 +65,25 @@ def chain_between(evidence: list[Evidence], start: str, goal: str) -> list[str]:
     while chain[-1] != start:
         chain.append(came_from[chain[-1]])
     return chain[::-1]
+
+
+def _linked(evidence: list[Evidence], link_weight: float) -> dict[str, set[str]]:
+    """Per record those that it is linked with, as ``stage_links`` has it."""
+    told: dict[str, set[frozenset[str]]] = {
+        "same": set(),
+        "denied": set(),
+        "link": set(),
+    }
+    for each in evidence:
+        pair = frozenset((each.left, each.right))
+        if (each.kind, each.rule) == ("decision", "same"):
+            told["same"].add(pair)
+        elif each.kind in ("decision", "veto"):
+            told["denied"].add(pair)
+        elif each.kind == "rule" or (each.weight or 0.0) >= link_weight:
+            told["link"].add(pair)
+    neighbours: dict[str, set[str]] = {}
+    for one, other in map(sorted, told["same"] | (told["link"] - told["denied"])):
+        neighbours.setdefault(one, set()).add(other)
+        neighbours.setdefault(other, set()).add(one)
+    return neighbours

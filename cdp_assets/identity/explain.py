@@ -74,13 +74,16 @@ def explain(
     """
     object_name, people = whose(connection, record_a, record_b)
     chain = [record_a, record_b]
+    ruleset = ruleset or read_ruleset()
     if people[record_a] == people[record_b]:
         members = _members(connection, people[record_a])
         evidence = evidence_between(connection, members)
-        chain = chain_between(evidence, record_a, record_b)
+        model = getattr(ruleset, object_name).model
+        least = model.link_weight if model else 0.0
+        chain = chain_between(evidence, record_a, record_b, least)
     else:
         evidence = evidence_between(connection, chain)
-    stage_compared(connection, object_name, ruleset or read_ruleset(), chain)
+    stage_compared(connection, object_name, ruleset, chain)
     return Explanation(
         record_a,
         record_b,

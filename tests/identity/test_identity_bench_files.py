@@ -9,6 +9,7 @@ import pytest
 
 from cdp_assets.errors import OperatorError
 from cdp_assets.identity.bench.records import layout_of
+from cdp_assets.identity.bench.report import render
 from cdp_assets.identity.bench.result import BenchResult
 from cdp_assets.identity.bench.run import bench
 from cdp_assets.identity.bench.truth import check_truth
@@ -90,6 +91,24 @@ def test_a_truth_that_says_no_one_entity_is_refused(
     rows = [["source", "record_id", "entity_id"], ["a", "1", "x"], row]
     with pytest.raises(OperatorError, match=said):
         check_truth(written(tmp_path / "t.csv", rows))
+
+
+def test_a_truth_of_another_file_is_refused_and_gaps_are_told(tmp_path: Path) -> None:
+    """Recall 0 of a truth that means other records would be read as our failure."""
+    records = written(tmp_path / "r.csv", [HEADER, *ROWS])
+    names = ["source", "record_id", "entity_id"]
+    other = [[source, f"x{key}", entity] for source, key, entity in LABELS]
+    truth = written(tmp_path / "other.csv", [names, *other])
+    with pytest.raises(
+        OperatorError, match=f"none of its {len(other)} rows names a rec"
+    ):
+        scored(tmp_path, records, truth, PEOPLE)
+    truth = written(tmp_path / "some.csv", [names, *LABELS[3:], other[0]])
+    result = scored(tmp_path, records, truth, PEOPLE)
+    assert (result.unknown, result.unlabelled) == (1, 3)
+    told = "\n".join(render(result))
+    assert "rows of the truth that name no record: 1" in told
+    assert "rows of the file that the truth does not name: 3" in told
 
 
 def test_what_is_refused_says_where_and_why(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from cdp_assets.identity.decisions import Author, decide
+from cdp_assets.identity.evidence_path import Evidence, chain_between
 from cdp_assets.identity.explain import UnknownRecordError, explain
 from cdp_assets.identity.explain_html import page
 from cdp_assets.identity.explain_text import why
@@ -41,6 +42,30 @@ def test_the_path_is_told_edge_by_edge(resolved: Any) -> None:
     assert told.count("match rule email holds") == 2
     assert "last name: 'schmidt' is that of 0." in told
     assert "Landed in" in told
+
+
+@pytest.mark.parametrize(
+    ("between", "chain"),
+    [
+        (
+            [("a", "b", "model", "model", 11.6), ("b", "c", "rule", "email", None)],
+            "abc",
+        ),
+        (
+            [("a", "b", "decision", "same", None), ("b", "c", "rule", "email", None)],
+            "abc",
+        ),
+        ([("a", "c", "rule", "email", None)], "ac"),
+        ([("a", "c", "decision", "same", None)], "ac"),
+    ],
+)
+def test_what_is_kept_and_links_nobody_is_no_reason(
+    between: list[tuple[Any, ...]], chain: str
+) -> None:
+    """Evidence below the weight from which the model links is kept, too."""
+    weak = ("a", "c", "model", "model", 5.9979)
+    evidence = [Evidence(*row, None, None) for row in (weak, *between)]
+    assert chain_between(evidence, "a", "c", 6.0) == list(chain)
 
 
 def test_weights_add_up_to_the_stored_evidence(resolved: Any) -> None:

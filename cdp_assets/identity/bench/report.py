@@ -33,10 +33,16 @@ def render(result: BenchResult) -> Iterator[str]:
     yield from _curve(result)
     if result.misses:
         yield from _misses(result.misses)
+    for count, what in (
+        (result.unknown, "of the truth that name no record"),
+        (result.unlabelled, "of the file that the truth does not name"),
+    ):
+        if count:
+            yield f"rows {what}: {count:,}"
     if result.refused:
         yield (
-            f"{result.refused:,} rows are no record of their own: repeated or refused"
-            + (f" ({result.refusal})" if result.refusal else "")
+            f"rows that are no record of their own, repeated or refused: "
+            f"{result.refused:,}" + (f" ({result.refusal})" if result.refusal else "")
         )
     failed = [str(verdict) for verdict in result.verdicts if not verdict.passed]
     yield "gates: " + ("; ".join(failed) if failed else "all passed")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 
+from cdp_assets.errors import OperatorError
 from cdp_assets.identity.bench.declared import BenchMap
 from cdp_assets.identity.bench.misses import Misses
 from cdp_assets.identity.bench.records import STREAM, column_fields
@@ -35,6 +36,10 @@ class BenchResult:
     ceiling: float
     """The share of true pairs that blocking brings together directly."""
     verdicts: list[Verdict]
+    unknown: int = 0
+    """Rows of the truth that name no record of the file."""
+    unlabelled: int = 0
+    """Records of which the truth says nothing, and which count for nothing."""
     refusal: str = ""
     """Where and why the first row that could not be loaded was refused."""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -87,6 +92,7 @@ def compare(
         from truth_record as truth left join cluster using (source, record_id)
         """
     )
+    unknown, unlabelled = _unmatched(connection, truth)
     true_pairs, entities = connection.execute(
         """
         select coalesce(sum(n * (n - 1) // 2), 0), count(*)
@@ -112,7 +118,35 @@ def compare(
         true_pairs=int(true_pairs),
         ceiling=_ceiling(connection, int(true_pairs)),
         verdicts=[],
+        unknown=unknown,
+        unlabelled=unlabelled,
     )
+
+
+def _unmatched(connection: duckdb.DuckDBPyConnection, truth: Path) -> tuple[int, int]:
+    """Rows of the truth without a record, and records without a row of the truth.
+
+    Raises:
+        OperatorError: No row of the truth names a record.
+    """
+    rows, unknown, unlabelled, named, there = connection.execute(
+        """
+        select
+            (select count(*) from truth_record),
+            (select count(*) from truth_record
+                anti join cluster using (source, record_id)),
+            (select count(*) from cluster
+                anti join truth_record using (source, record_id)),
+            (select min((source, record_id)) from truth_record),
+            (select min((source, record_id)) from cluster)
+        """
+    ).fetchall()[0]
+    if rows and unknown == rows:
+        raise OperatorError(
+            f"{truth.name}: none of its {rows:,} rows names a record of the file; "
+            f"source and record_id are {named} there and {there} in the file"
+        )
+    return unknown, unlabelled
 
 
 def _ceiling(connection: duckdb.DuckDBPyConnection, true_pairs: int) -> float:

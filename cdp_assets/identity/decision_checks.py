@@ -43,7 +43,15 @@ def refuse_contradiction(before: list[Decision], given: list[Decision]) -> None:
         if found.different.number not in old
     ]
     if new:
+        first = new[0]
+        numbers = {each.number for each in given}
+        standing = sorted(
+            {each.number for each in (first.different, *first.chain)} - numbers
+        )
+        said = str(first)
+        for number in numbers:
+            said = said.replace(f"(decision {number})", "(what is decided now)")
         raise DecisionError(
-            f"that contradicts what was decided before: {new[0]}. Undo one of them "
-            "first (`cdp identity undo N`)"
+            f"that contradicts what was decided before: {said}. Undo what stands first "
+            f"(`cdp identity undo {standing[0] if standing else 'N'}`)"
         )

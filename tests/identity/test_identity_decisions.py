@@ -178,6 +178,9 @@ def test_contradictions_are_refused_with_their_chain(scene: Any) -> None:
         say(scene, "different", "crm_contact:0", "crm_contact:2")
     assert "crm_contact:0 same crm_contact:1 (decision 1)" in str(refused.value)
     assert "crm_contact:1 same crm_contact:2 (decision 2)" in str(refused.value)
+    # It got no number, and another decision will have it.
+    assert "decision 3" not in str(refused.value)
+    assert "`cdp identity undo 1`" in str(refused.value)
     say(scene, "different", "crm_contact:0", "crm_contact:3")
     with pytest.raises(DecisionError, match="decision 3"):
         say(scene, "same", "crm_contact:2", "crm_contact:3")
